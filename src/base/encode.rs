@@ -1,0 +1,49 @@
+//! Text forms of bytes: base64url without padding (RFC 7515 §2), base64, hexadecimal.
+
+use base64::Engine;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::{DecodePaddingMode, general_purpose};
+
+/// Accepts either alphabet's padding habits: deployed Basic credentials come with and without it.
+const LENIENT: GeneralPurposeConfig =
+    general_purpose::PAD.with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const LENIENT_STANDARD: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
+const LENIENT_URL: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, LENIENT);
+
+pub fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Appends instead of allocating.
+pub fn base64url_onto(text: &mut String, bytes: &[u8]) {
+    URL_SAFE_NO_PAD.encode_string(bytes, text);
+}
+
+/// Strict: no padding, no stray trailing bits (RFC 7515 §2).
+pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// Strict, into a fixed size.
+pub fn from_base64url_exact<const N: usize>(text: &str) -> Option<[u8; N]> {
+    from_base64url(text)?.try_into().ok()
+}
+
+pub fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Basic credentials (RFC 7617 §2): the standard alphabet, or the URL-safe one some clients use; padding optional.
+pub fn from_base64_lenient(text: &str) -> Option<Vec<u8>> {
+    LENIENT_STANDARD.decode(text).or_else(|_| LENIENT_URL.decode(text)).ok()
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+    }
+    text
+}

@@ -1,0 +1,1 @@
+//! Text to settings, and every fault with its place.

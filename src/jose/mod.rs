@@ -1,0 +1,1 @@
+//! JOSE as this house needs it: keys, signatures, one strict verifier.

@@ -1,0 +1,1 @@
+//! The provider: a function from a request to a response.

@@ -1,0 +1,197 @@
+//! Bytes with a lifetime. A store knows no OAuth: a new stored noun never touches a backend, and a new backend
+//! only has to pass `contract.rs`.
+//!
+//! Four verbs ([`Store::get`], [`Store::list`], [`Store::commit`], [`Store::sweep`]) and [`Store::watch`]. Insert-once,
+//! take-once, compare-and-swap and revocation marks are all commits whose changes carry an expectation.
+
+pub mod record;
+
+use crate::base::clock::Timestamp;
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// Where an entry lives: a shelf (one per kind of record) and an identifier on it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key {
+    pub shelf: &'static str,
+    /// At most [`MAX_ID`] bytes.
+    pub id: Bytes,
+}
+
+/// A secondary index row: entries can be listed by (`index`, `value`), in the order of their identifiers.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct IndexKey {
+    /// The index's name; unique over all shelves.
+    pub index: &'static str,
+    /// At most [`MAX_ID`] bytes.
+    pub value: Bytes,
+}
+
+pub const MAX_ID: usize = 512;
+pub const MAX_VALUE: usize = 256 << 10;
+pub const MAX_CHANGES: usize = 256;
+pub const MAX_PAGE: usize = 1_000;
+
+/// What is stored under a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    pub value: Bytes,
+    /// Changes with every put; comparable only for equality, never zero.
+    pub version: u64,
+    /// From this moment on the entry is not there any more.
+    pub expires: Timestamp,
+    /// A revocation mark: the entry is still readable, but [`Expect::Alive`] and [`Expect::NotDead`] on it fail.
+    pub dead: bool,
+}
+
+/// What must hold for a change to be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Expect {
+    /// No (unexpired) entry.
+    Absent,
+    /// The entry, unexpired, at exactly this version.
+    Version(u64),
+    /// An entry, unexpired and without a revocation mark.
+    Alive,
+    /// No revocation mark: absent, expired, or alive.
+    NotDead,
+    /// Whatever is there.
+    Anything,
+}
+
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// `dead`: the entry carries a revocation mark from now on.
+    Put {
+        key: Key,
+        value: Bytes,
+        expires: Timestamp,
+        dead: bool,
+        index: Vec<IndexKey>,
+        expect: Expect,
+    },
+    Delete {
+        key: Key,
+        expect: Expect,
+    },
+    /// Writes nothing; the commit fails unless it holds.
+    Check {
+        key: Key,
+        expect: Expect,
+    },
+}
+
+impl Change {
+    pub fn key(&self) -> &Key {
+        match self {
+            Change::Put { key, .. } | Change::Delete { key, .. } | Change::Check { key, .. } => key,
+        }
+    }
+}
+
+/// How much a commit must survive before it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// On disk: whatever was acknowledged to a client.
+    Durable,
+    /// Visible at once; a crash may lose the last moments (counters, replay memory).
+    Soon,
+}
+
+/// Why a store did not do as asked. Never shown to a client.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Fault {
+    /// The change at `position` found something else than it expected; nothing of the commit was done.
+    #[error("change {position} of a commit found something else than it expected")]
+    Conflict { position: usize },
+    /// The queue of waiting commits is full.
+    #[error("the store is overloaded")]
+    Overloaded,
+    /// The caller broke a limit of this module: a bug.
+    #[error("{0}")]
+    Limit(&'static str),
+    /// Disk full, file gone, connection lost …
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What was read is not what was written.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+}
+
+impl Fault {
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Fault::Conflict { .. })
+    }
+}
+
+/// One entry of a [`Store::list`] answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    pub key: Key,
+    pub entry: Entry,
+}
+
+/// What to list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Range {
+    /// Every entry of a shelf.
+    Shelf(&'static str),
+    /// Every entry with this index row.
+    Index(IndexKey),
+}
+
+/// A change that has been committed, as [`Store::watch`] tells it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The entry under this key was put (perhaps as dead) or deleted.
+    Changed { key: Key, dead: bool, deleted: bool },
+    /// The watcher fell behind: it must take everything it knows as stale.
+    Lost,
+}
+
+/// The committed changes since [`Store::watch`] was called, in order.
+pub struct Watch {
+    pub(crate) receiver: tokio::sync::broadcast::Receiver<Event>,
+}
+
+impl Watch {
+    /// The next event; `None` once the store is closed. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Event> {
+        use tokio::sync::broadcast::error::RecvError;
+        match self.receiver.recv().await {
+            Ok(event) => Some(event),
+            Err(RecvError::Lagged(_)) => Some(Event::Lost),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+/// What every backend does alike. All methods are safe to call from any thread and any runtime.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The unexpired entry under `key`. `now` decides what has expired.
+    async fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Fault>;
+
+    /// At most `limit` (≤ [`MAX_PAGE`]) unexpired entries of `range` whose identifiers sort after `after`, in order.
+    async fn list(
+        &self,
+        range: &Range,
+        after: Option<&[u8]>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Listed>, Fault>;
+
+    /// All of `changes` (≤ [`MAX_CHANGES`]) or nothing. Returns the version given to the entries it put.
+    async fn commit(
+        &self,
+        changes: Vec<Change>,
+        durability: Durability,
+        now: Timestamp,
+    ) -> Result<u64, Fault>;
+
+    /// Removes at most `budget` expired entries with their index rows; returns how many it removed.
+    async fn sweep(&self, now: Timestamp, budget: usize) -> Result<usize, Fault>;
+
+    /// Every change committed from now on.
+    fn watch(&self) -> Watch;
+}
