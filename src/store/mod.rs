@@ -4,6 +4,8 @@
 //! Four verbs ([`Store::get`], [`Store::list`], [`Store::commit`], [`Store::sweep`]) and [`Store::watch`]. Insert-once,
 //! take-once, compare-and-swap and revocation marks are all commits whose changes carry an expectation.
 
+mod layer;
+pub mod memory;
 pub mod record;
 
 use crate::base::clock::Timestamp;
@@ -31,6 +33,14 @@ pub const MAX_ID: usize = 512;
 pub const MAX_VALUE: usize = 256 << 10;
 pub const MAX_CHANGES: usize = 256;
 pub const MAX_PAGE: usize = 1_000;
+/// Index rows of one entry.
+pub const MAX_INDEX_ROWS: usize = 32;
+/// Bytes of a shelf's or an index's name; names contain no NUL.
+pub const MAX_NAME: usize = 64;
+/// What one [`Store::sweep`] removes at most, whatever its budget.
+pub const MAX_SWEEP: usize = 4_096;
+/// How far a watcher may fall behind before it is told [`Event::Lost`].
+pub const WATCH_BACKLOG: usize = 4_096;
 
 /// What is stored under a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,6 +95,14 @@ impl Change {
     pub fn key(&self) -> &Key {
         match self {
             Change::Put { key, .. } | Change::Delete { key, .. } | Change::Check { key, .. } => key,
+        }
+    }
+
+    pub fn expect(&self) -> Expect {
+        match self {
+            Change::Put { expect, .. } | Change::Delete { expect, .. } | Change::Check { expect, .. } => {
+                *expect
+            }
         }
     }
 }
@@ -155,6 +173,12 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// `None`: of a store that is closed.
+    pub(crate) fn of(watchers: Option<&tokio::sync::broadcast::Sender<Event>>) -> Watch {
+        let receiver = watchers.map(|watchers| watchers.subscribe());
+        Watch { receiver: receiver.unwrap_or_else(|| tokio::sync::broadcast::channel(1).1) }
+    }
+
     /// The next event; `None` once the store is closed. Cancel-safe.
     pub async fn next(&mut self) -> Option<Event> {
         use tokio::sync::broadcast::error::RecvError;
@@ -182,6 +206,9 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Listed>, Fault>;
 
     /// All of `changes` (≤ [`MAX_CHANGES`]) or nothing. Returns the version given to the entries it put.
+    /// Every expectation is about the state before the commit, so the order of changes does not matter; no entry may
+    /// be written twice in one commit (a check beside a write is fine). A commit whose future is dropped while it
+    /// waits may still be made.
     async fn commit(
         &self,
         changes: Vec<Change>,
@@ -189,9 +216,16 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<u64, Fault>;
 
-    /// Removes at most `budget` expired entries with their index rows; returns how many it removed.
+    /// Removes at most `budget` (and [`MAX_SWEEP`]) expired entries with their index rows, the longest expired
+    /// first; returns how many it removed. Watchers are not told: an expiry is known beforehand.
     async fn sweep(&self, now: Timestamp, budget: usize) -> Result<usize, Fault>;
 
     /// Every change committed from now on.
     fn watch(&self) -> Watch;
+
+    /// Flushes what is waiting, ends the watches and gives the backend's files and connections back; later calls are
+    /// refused as [`Fault::Unavailable`] by backends that have any. Blocks: not for an asynchronous task.
+    fn close(&self) -> Result<(), Fault> {
+        Ok(())
+    }
 }
