@@ -1,1 +1,3 @@
+//! The program: its arguments go to `cli`.
+
 fn main() {}
