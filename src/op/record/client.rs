@@ -1,0 +1,106 @@
+//! A registered client (RFC 7591 §2, OpenID Connect Registration §2). Clients of `clients_file` have the same form
+//! but are never written to the store.
+
+use crate::base::clock::Timestamp;
+use crate::op::settings::SubjectType;
+use crate::store::IndexKey;
+use crate::store::record::Record;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The client's registered metadata, validated, and what proves it is the client.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Client {
+    pub client_id: String,
+    pub created: Timestamp,
+    /// Where it came from: `registration`, `command line`, `file`.
+    pub origin: String,
+    /// The SHA-256 of the client secret, as base64url. Secrets are generated with full entropy.
+    pub secret_digest: Option<String>,
+    /// When the secret expires; `None` = never.
+    pub secret_expires: Option<Timestamp>,
+    /// The SHA-256 of the RFC 7592 registration access token, as base64url.
+    pub registration_token_digest: Option<String>,
+    pub metadata: Metadata,
+}
+
+/// The members we know, by their registered names. Unknown ones are dropped at registration.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    pub redirect_uris: Vec<String>,
+    pub response_types: Vec<String>,
+    pub grant_types: Vec<String>,
+    pub token_endpoint_auth_method: String,
+    /// The one algorithm its assertions are signed with, if it registered one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg: Option<String>,
+    pub application_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_name: Option<String>,
+    /// `client_name#de` and the like: (member, language tag) → text.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub localized: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<String>,
+    /// The scopes it may ask for, separated by spaces; `None` = any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+    pub subject_type: SubjectType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sector_identifier_uri: Option<String>,
+    pub id_token_signed_response_alg: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub require_auth_time: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub default_acr_values: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initiate_login_uri: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub post_logout_redirect_uris: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software_version: Option<String>,
+}
+
+impl Client {
+    /// A client that cannot keep a secret (RFC 6749 §2.1).
+    pub fn is_public(&self) -> bool {
+        self.metadata.token_endpoint_auth_method == "none"
+    }
+
+    pub fn may_use_grant(&self, grant_type: &str) -> bool {
+        self.metadata.grant_types.iter().any(|allowed| allowed == grant_type)
+    }
+}
+
+impl Record for Client {
+    const SHELF: &'static str = "client";
+
+    fn id(&self) -> Bytes {
+        self.client_id.clone().into()
+    }
+    fn expires(&self) -> Timestamp {
+        Timestamp::NEVER
+    }
+    fn index(&self) -> Vec<IndexKey> {
+        Vec::new()
+    }
+}

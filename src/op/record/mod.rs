@@ -1,0 +1,12 @@
+//! The stored nouns: one file each. Every one is a [`crate::store::record::Record`]; none holds a bearer value in clear.
+
+pub mod access;
+pub mod account;
+pub mod client;
+pub mod code;
+pub mod consent;
+pub mod denied;
+pub mod family;
+pub mod interaction;
+pub mod mark;
+pub mod session;

@@ -1,0 +1,289 @@
+//! What an operator may say of the provider. The doc comments are the manual (conf/REFERENCE.md).
+
+use crate::base::scalar::{Size, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The OpenID Provider.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The issuer identifier: an https URL without query, fragment or trailing slash. Every token carries it.
+    pub issuer: String,
+    /// The path under which the endpoints live.
+    #[serde(default = "mount")]
+    pub mount: String,
+    /// Other addresses of an endpoint, by its name (`introspection: [/oidcop/introspection, /introspection]`). The
+    /// first is advertised; all answer.
+    #[serde(default)]
+    pub paths: BTreeMap<String, Vec<String>>,
+    /// The APIs that tokens are issued for.
+    #[serde(default)]
+    pub resources: Vec<Resource>,
+    /// The resource a token is for when its request selects none, by its `uri`. Without one such a token is for the
+    /// provider alone (userinfo with `openid`, introspection).
+    #[serde(default)]
+    pub default_resource: Option<String>,
+    /// Who may register clients at the registration endpoint.
+    #[serde(default)]
+    pub registration: Registration,
+    /// What an authorization request for `offline_access` without `prompt=consent` gets.
+    #[serde(default)]
+    pub offline_access: OfflineAccess,
+    /// How long things live.
+    #[serde(default)]
+    pub lifetimes: Lifetimes,
+    /// Refresh tokens.
+    #[serde(default)]
+    pub refresh: Refresh,
+    /// The subject type of clients that register none.
+    #[serde(default)]
+    pub subject_type: SubjectType,
+    /// Authentication context classes a sign-in may satisfy, best first.
+    #[serde(default = "acr")]
+    pub acr: Vec<Acr>,
+    /// Scopes of your own, and the claims they release.
+    #[serde(default)]
+    pub scopes: BTreeMap<String, Scope>,
+    /// A YAML file of people (conf/users.yaml shows the form). Read-only: what the command line changes is kept in
+    /// the store.
+    #[serde(default)]
+    pub users_file: Option<PathBuf>,
+    /// A YAML file of clients (conf/clients.yaml shows the form). Read-only, as above.
+    #[serde(default)]
+    pub clients_file: Option<PathBuf>,
+    /// A file with the key under which secrets are sealed at rest: 32 bytes as base64url or hexadecimal. Made on
+    /// first start if it is not there. The environment variable `OIDCOP_AT_REST_KEY` goes before it.
+    #[serde(default)]
+    pub at_rest_key_file: Option<PathBuf>,
+    /// Signing keys.
+    #[serde(default)]
+    pub keys: Keys,
+    /// Brakes on guessing.
+    #[serde(default)]
+    pub throttle: Throttle,
+    /// The pages people see.
+    #[serde(default)]
+    pub pages: Pages,
+    /// Caps on what a request may bring.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+fn mount() -> String {
+    "/oidcop".into()
+}
+
+fn acr() -> Vec<Acr> {
+    vec![Acr {
+        name: "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport".into(),
+        needs: vec!["pwd".into()],
+    }]
+}
+
+/// An API that tokens are issued for (RFC 8707).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resource {
+    /// Its identifier: an absolute URI without fragment; the `aud` of its tokens and what a route names.
+    pub uri: String,
+    /// The scopes that select it.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// The form of its access tokens.
+    #[serde(default)]
+    pub format: Format,
+    /// How long its access tokens live, if not `lifetimes.access_token`.
+    #[serde(default)]
+    pub lifetime: Option<Span>,
+    /// Clients that may introspect its tokens, by client id.
+    #[serde(default)]
+    pub introspectors: Vec<String>,
+}
+
+/// The form of an access token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// A JWT by RFC 9068, readable by the API.
+    #[default]
+    Jwt,
+    /// An opaque handle that only introspection explains.
+    Opaque,
+}
+
+/// Who may register clients (RFC 7591).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Anybody.
+    Open,
+    /// Nobody: clients come from `clients_file` and the command line.
+    #[default]
+    Closed,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfflineAccess {
+    /// `error` (as oidc-op does) or `ignore` (OpenID Connect Core §11).
+    #[serde(default)]
+    pub without_consent: WithoutConsent,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WithoutConsent {
+    /// The request is refused with `invalid_request`.
+    #[default]
+    Error,
+    /// The scope is left out.
+    Ignore,
+}
+
+/// How long things live.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lifetimes {
+    /// Authorization codes; at most 10m (RFC 6749 §4.1.2).
+    pub code: Span,
+    pub access_token: Span,
+    pub id_token: Span,
+    /// Refresh tokens not used for this long end.
+    pub refresh_token: Span,
+    /// A family of refresh tokens ends this long after its authorization, used or not.
+    pub refresh_token_total: Span,
+    /// A browser session ends this long after sign-in.
+    pub session: Span,
+    /// A browser session not used for this long asks for sign-in again.
+    pub session_idle: Span,
+    /// A sign-in that was begun must be finished within this time.
+    pub interaction: Span,
+    /// A remembered consent.
+    pub consent: Span,
+    /// A generated client secret; 0 = does not expire.
+    pub client_secret: Span,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Lifetimes {
+        const DAY: u64 = 86_400;
+        Lifetimes {
+            code: Span::secs(60),
+            access_token: Span::secs(3_600),
+            id_token: Span::secs(3_600),
+            refresh_token: Span::secs(30 * DAY),
+            refresh_token_total: Span::secs(365 * DAY),
+            session: Span::secs(12 * 3_600),
+            session_idle: Span::secs(2 * 3_600),
+            interaction: Span::secs(1_800),
+            consent: Span::secs(365 * DAY),
+            client_secret: Span::secs(0),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Refresh {
+    /// Within this time after its use a refresh token gives the same successor again, so that a lost answer or a
+    /// parallel request does no harm; afterwards its use is taken for theft.
+    pub grace: Span,
+}
+
+impl Default for Refresh {
+    fn default() -> Refresh {
+        Refresh { grace: Span::secs(10) }
+    }
+}
+
+/// OpenID Connect Core §8.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SubjectType {
+    /// The same subject identifier for every client.
+    #[default]
+    Public,
+    /// One per sector (the host of the client's redirect URIs, or of its `sector_identifier_uri`).
+    Pairwise,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acr {
+    /// The `acr` value.
+    pub name: String,
+    /// The authentication methods (RFC 8176) a sign-in must have used: `pwd`.
+    pub needs: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scope {
+    /// The claims userinfo releases for it.
+    #[serde(default)]
+    pub claims: Vec<String>,
+    /// What the consent page says of it, by language tag; `en` is the fallback.
+    #[serde(default)]
+    pub describe: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keys {
+    /// A new signing key takes over this often; 0 = only by `key rotate`.
+    pub rotate_every: Span,
+    /// The next key is published at least this long before it signs.
+    pub publish_ahead: Span,
+}
+
+impl Default for Keys {
+    fn default() -> Keys {
+        Keys { rotate_every: Span::secs(90 * 86_400), publish_ahead: Span::secs(86_400) }
+    }
+}
+
+/// Failures are counted, not attempts.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Throttle {
+    /// So many failed sign-ins of one account within `window`, and further ones wait.
+    pub account_failures: u32,
+    /// The same for one address (IPv4 /32, IPv6 /64), and for failed client authentication.
+    pub address_failures: u32,
+    pub window: Span,
+}
+
+impl Default for Throttle {
+    fn default() -> Throttle {
+        Throttle { account_failures: 10, address_failures: 100, window: Span::secs(900) }
+    }
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pages {
+    /// A folder whose files go before the built-in templates of the same name (src/op/page/README.md lists them).
+    pub templates: Option<PathBuf>,
+    /// What the pages call this place.
+    pub name: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The body of a request to the provider.
+    pub body: Size,
+    /// The bytes of one parameter.
+    pub parameter: Size,
+    /// The number of parameters of one request.
+    pub parameters: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { body: Size::kib(256), parameter: Size::kib(64), parameters: 100 }
+    }
+}
