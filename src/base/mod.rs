@@ -1,7 +1,11 @@
 //! The leaves every layer stands on: time, randomness, secrets, scalars, encodings. No layer of ours is named here.
 
+pub mod cache;
 pub mod clock;
 pub mod encode;
+pub mod fetch;
 pub mod random;
 pub mod scalar;
 pub mod secret;
+pub mod uri;
+pub mod work;
