@@ -1,5 +1,5 @@
-//! Rows in memory, in order, with their index: all of the memory backend, and what the embedded one has not flushed
-//! yet. Holds no lock, tells no watcher and knows nothing of what lies beneath it.
+//! Rows in memory: what the memory backend has, and what the embedded one has not flushed yet; and the rules of a
+//! commit, which are the same for all. Holds no lock and tells no watcher.
 
 use super::{Change, Entry, Expect, Fault, IndexKey, Key};
 use super::{MAX_CHANGES, MAX_ID, MAX_INDEX_ROWS, MAX_NAME, MAX_VALUE};
@@ -22,7 +22,6 @@ pub(super) struct Row {
 pub(super) struct Layer {
     /// `None`: deleted, whatever lies beneath.
     rows: BTreeMap<Key, Option<Row>>,
-    index: BTreeMap<(IndexKey, Bytes), Key>,
     bytes: usize,
 }
 
@@ -45,24 +44,16 @@ impl Layer {
         self.bytes
     }
 
-    /// Returns the row that was there before.
-    pub fn put(&mut self, key: Key, row: Row) -> Option<Row> {
-        let before = self.remove(&key);
-        for index in &row.index {
-            self.index.insert((index.clone(), key.id.clone()), key.clone());
-        }
+    pub fn put(&mut self, key: Key, row: Row) {
+        self.remove(&key);
         self.bytes += weight(&key, Some(&row));
         self.rows.insert(key, Some(row));
-        before
     }
 
     /// Forgets the row.
     pub fn remove(&mut self, key: &Key) -> Option<Row> {
         let row = self.rows.remove(key)?;
         self.bytes = self.bytes.saturating_sub(weight(key, row.as_ref()));
-        for index in row.iter().flat_map(|row| &row.index) {
-            self.index.remove(&(index.clone(), key.id.clone()));
-        }
         row
     }
 
@@ -77,30 +68,17 @@ impl Layer {
         self.rows.iter().map(|(key, row)| (key, row.as_ref()))
     }
 
-    /// The rows of a shelf, deleted ones included, whose identifiers sort after `after`.
+    /// The rows of a shelf whose identifiers sort after `after`.
     pub fn shelf<'a>(
         &'a self,
         shelf: &'static str,
         after: Option<&[u8]>,
-    ) -> impl Iterator<Item = (&'a Key, Option<&'a Row>)> + use<'a> {
+    ) -> impl Iterator<Item = (&'a Key, &'a Row)> + use<'a> {
         let key = |id: &[u8]| Key { shelf, id: Bytes::copy_from_slice(id) };
         let from = after.map_or(Bound::Included(key(b"")), |after| Bound::Excluded(key(after)));
         let rows = self.rows.range((from, Bound::Unbounded));
-        rows.take_while(move |(key, _)| key.shelf == shelf).map(|(key, row)| (key, row.as_ref()))
-    }
-
-    /// The entries with an index row, in the order of their identifiers.
-    pub fn indexed<'a>(
-        &'a self,
-        index: &IndexKey,
-        after: Option<&[u8]>,
-    ) -> impl Iterator<Item = (&'a Key, &'a Row)> + use<'a> {
-        let wanted = index.clone();
-        let row = |id: &[u8]| (index.clone(), Bytes::copy_from_slice(id));
-        let from = after.map_or(Bound::Included(row(b"")), |after| Bound::Excluded(row(after)));
-        let rows = self.index.range((from, Bound::Unbounded));
-        rows.take_while(move |((index, _), _)| *index == wanted)
-            .filter_map(|(_, key)| Some((key, self.rows.get(key)?.as_ref()?)))
+        let rows = rows.take_while(move |(key, _)| key.shelf == shelf);
+        rows.filter_map(|(key, row)| Some((key, row.as_ref()?)))
     }
 }
 

@@ -2,16 +2,27 @@
 //! may log in again after a restart. `Soon` and `Durable` are the same here.
 
 use super::layer::{Layer, Row, within_limits};
-use super::{Change, Durability, Entry, Event, Fault, Key, Listed, MAX_PAGE, MAX_SWEEP, Range, Store, Watch};
-use super::{Event::Changed, WATCH_BACKLOG};
+use super::{
+    Change, Durability, Entry, Fault, IndexKey, Key, Listed, MAX_PAGE, MAX_SWEEP, Range, Settings, Store,
+    Watch,
+};
+use super::{Event::Changed, watch::Watchers};
 use crate::base::clock::Timestamp;
 use async_trait::async_trait;
+use bytes::Bytes;
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
-use tokio::sync::broadcast;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
 
 /// Beyond this many bytes of rows only deletes are taken.
 const DEFAULT_LIMIT: usize = 1 << 30;
+
+/// For [`super::BACKENDS`].
+pub(super) fn open(settings: &Settings) -> Option<Result<Arc<dyn Store>, Fault>> {
+    let Settings::Memory = settings else { return None };
+    Some(Ok(Arc::new(Memory::new())))
+}
 
 pub struct Memory {
     state: Mutex<State>,
@@ -20,10 +31,10 @@ pub struct Memory {
 
 struct State {
     layer: Layer,
+    index: BTreeMap<(IndexKey, Bytes), Key>,
     expiry: BTreeSet<(Timestamp, Key)>,
     version: u64,
-    /// `None` once closed.
-    watchers: Option<broadcast::Sender<Event>>,
+    watchers: Watchers,
 }
 
 impl Memory {
@@ -35,9 +46,10 @@ impl Memory {
     pub fn with_limit(limit: usize) -> Memory {
         let state = State {
             layer: Layer::default(),
+            index: BTreeMap::new(),
             expiry: BTreeSet::new(),
             version: 0,
-            watchers: Some(broadcast::Sender::new(WATCH_BACKLOG)),
+            watchers: Watchers::new(),
         };
         Memory { state: Mutex::new(state), limit }
     }
@@ -68,17 +80,9 @@ impl Store for Memory {
             return Err(Fault::Limit("a page that is too long"));
         }
         let state = self.state.lock();
-        let listed = |key: &Key, row: &Row| Listed { key: key.clone(), entry: row.entry.clone() };
-        let living = |row: &Row| row.entry.lives(now);
         Ok(match range {
-            Range::Shelf(shelf) => {
-                let rows = state.layer.shelf(shelf, after).filter_map(|(key, row)| Some((key, row?)));
-                rows.filter(|(_, row)| living(row)).take(limit).map(|(key, row)| listed(key, row)).collect()
-            }
-            Range::Index(index) => {
-                let rows = state.layer.indexed(index, after).filter(|(_, row)| living(row));
-                rows.take(limit).map(|(key, row)| listed(key, row)).collect()
-            }
+            Range::Shelf(shelf) => page(state.layer.shelf(shelf, after), limit, now),
+            Range::Index(index) => page(state.indexed(index, after), limit, now),
         })
     }
 
@@ -121,11 +125,11 @@ impl Store for Memory {
     }
 
     fn watch(&self) -> Watch {
-        Watch::of(self.state.lock().watchers.as_ref())
+        self.state.lock().watchers.watch()
     }
 
     fn close(&self) -> Result<(), Fault> {
-        self.state.lock().watchers = None;
+        self.state.lock().watchers.close();
         Ok(())
     }
 }
@@ -138,13 +142,16 @@ impl State {
                 if expires != Timestamp::NEVER {
                     self.expiry.insert((expires, key.clone()));
                 }
+                for row in &index {
+                    self.index.insert((row.clone(), key.id.clone()), key.clone());
+                }
                 let entry = Entry { value, version: self.version, expires, dead };
                 self.layer.put(key.clone(), Row { entry, index });
-                self.tell(Changed { key, dead, deleted: false });
+                self.watchers.tell(Changed { key, dead, deleted: false });
             }
             Change::Delete { key, .. } => {
                 if self.forget(&key).is_some() {
-                    self.tell(Changed { key, dead: false, deleted: true });
+                    self.watchers.tell(Changed { key, dead: false, deleted: true });
                 }
             }
             Change::Check { .. } => {}
@@ -154,13 +161,26 @@ impl State {
     fn forget(&mut self, key: &Key) -> Option<Row> {
         let row = self.layer.remove(key)?;
         self.expiry.remove(&(row.entry.expires, key.clone()));
+        for row in &row.index {
+            self.index.remove(&(row.clone(), key.id.clone()));
+        }
         Some(row)
     }
 
-    fn tell(&self, event: Event) {
-        if let Some(watchers) = &self.watchers {
-            // An error means that nobody watches.
-            let _ = watchers.send(event);
-        }
+    /// The entries with an index row, in the order of their identifiers.
+    fn indexed<'a>(
+        &'a self,
+        index: &'a IndexKey,
+        after: Option<&[u8]>,
+    ) -> impl Iterator<Item = (&'a Key, &'a Row)> + use<'a> {
+        let row = |id: &[u8]| (index.clone(), Bytes::copy_from_slice(id));
+        let from = after.map_or(Bound::Included(row(b"")), |after| Bound::Excluded(row(after)));
+        let rows = self.index.range((from, Bound::Unbounded)).take_while(move |((row, _), _)| row == index);
+        rows.filter_map(|(_, key)| Some((key, self.layer.look(key)??)))
     }
+}
+
+fn page<'a>(rows: impl Iterator<Item = (&'a Key, &'a Row)>, limit: usize, now: Timestamp) -> Vec<Listed> {
+    let living = rows.filter(|(_, row)| row.entry.lives(now)).take(limit);
+    living.map(|(key, row)| Listed { key: key.clone(), entry: row.entry.clone() }).collect()
 }

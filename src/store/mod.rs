@@ -4,13 +4,20 @@
 //! Four verbs ([`Store::get`], [`Store::list`], [`Store::commit`], [`Store::sweep`]) and [`Store::watch`]. Insert-once,
 //! take-once, compare-and-swap and revocation marks are all commits whose changes carry an expectation.
 
+pub mod embedded;
 mod layer;
 pub mod memory;
 pub mod record;
+mod settings;
+mod watch;
+
+pub use settings::{EmbeddedSettings, Settings};
+pub use watch::Watch;
 
 use crate::base::clock::Timestamp;
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Where an entry lives: a shelf (one per kind of record) and an identifier on it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -167,29 +174,6 @@ pub enum Event {
     Lost,
 }
 
-/// The committed changes since [`Store::watch`] was called, in order.
-pub struct Watch {
-    pub(crate) receiver: tokio::sync::broadcast::Receiver<Event>,
-}
-
-impl Watch {
-    /// `None`: of a store that is closed.
-    pub(crate) fn of(watchers: Option<&tokio::sync::broadcast::Sender<Event>>) -> Watch {
-        let receiver = watchers.map(|watchers| watchers.subscribe());
-        Watch { receiver: receiver.unwrap_or_else(|| tokio::sync::broadcast::channel(1).1) }
-    }
-
-    /// The next event; `None` once the store is closed. Cancel-safe.
-    pub async fn next(&mut self) -> Option<Event> {
-        use tokio::sync::broadcast::error::RecvError;
-        match self.receiver.recv().await {
-            Ok(event) => Some(event),
-            Err(RecvError::Lagged(_)) => Some(Event::Lost),
-            Err(RecvError::Closed) => None,
-        }
-    }
-}
-
 /// What every backend does alike. All methods are safe to call from any thread and any runtime.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -228,4 +212,22 @@ pub trait Store: Send + Sync + 'static {
     fn close(&self) -> Result<(), Fault> {
         Ok(())
     }
+}
+
+/// A kind of store: one row of [`BACKENDS`].
+pub struct Backend {
+    /// The word in the configuration.
+    pub name: &'static str,
+    /// `None`: the settings ask for another backend.
+    open: fn(&Settings) -> Option<Result<Arc<dyn Store>, Fault>>,
+}
+
+/// Every backend there is. A new one is a file, a row here, its settings, and it runs `contract.rs`.
+pub const BACKENDS: &[Backend] =
+    &[Backend { name: "memory", open: memory::open }, Backend { name: "embedded", open: embedded::open }];
+
+/// Opens the store the settings ask for. Blocks for as long as the disk does.
+pub fn open(settings: &Settings) -> Result<Arc<dyn Store>, Fault> {
+    let opened = BACKENDS.iter().find_map(|backend| (backend.open)(settings));
+    opened.unwrap_or(Err(Fault::Limit("settings that no backend answers to")))
 }
