@@ -4,6 +4,8 @@
 //! Four verbs ([`Store::get`], [`Store::list`], [`Store::commit`], [`Store::sweep`]) and [`Store::watch`]. Insert-once,
 //! take-once, compare-and-swap and revocation marks are all commits whose changes carry an expectation.
 
+#[cfg(test)]
+mod contract;
 pub mod embedded;
 mod layer;
 pub mod memory;
