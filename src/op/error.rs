@@ -1,7 +1,7 @@
 //! What went wrong, once for the caller (`code` and `says`, public by construction) and once for the log (`cause`,
 //! which never leaves). RFC 6749 §5.2 and §4.1.2.1, RFC 6750 §3.1, OpenID Connect Core §3.1.2.6, RFC 7591 §3.2.2.
 
-use crate::base::{random, secret};
+use crate::base::{random, secret, work};
 use crate::store;
 use http::StatusCode;
 use std::borrow::Cow;
@@ -140,5 +140,11 @@ impl From<random::NoRandomness> for Error {
 impl From<secret::Unopened> for Error {
     fn from(fault: secret::Unopened) -> Error {
         server_error(fault)
+    }
+}
+
+impl From<work::Overloaded> for Error {
+    fn from(fault: work::Overloaded) -> Error {
+        unavailable(fault)
     }
 }

@@ -3,6 +3,7 @@
 //! It never sees a socket, pingora or the system clock. Everything in here is private but this face.
 
 mod client_auth;
+mod clients;
 mod directory;
 mod endpoint;
 mod error;
@@ -14,17 +15,22 @@ mod request;
 mod response_mode;
 mod serve;
 pub mod settings;
+mod subject;
 mod token;
 
+pub use clients::{SeedFault, client_file_faults};
 pub use settings::Settings;
 pub use token::introspect::{Facts, Presented, Verdict};
 pub use token::life::{Dead, Hook, Life};
 
 use crate::base::clock::Clock;
+use crate::base::fetch::Fetch;
 use crate::base::random::Random;
 use crate::base::secret::AtRestKey;
+use crate::base::work::Work;
 use crate::store::Store;
 use bytes::Bytes;
+use clients::Clients;
 use http::{Request, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -50,6 +56,10 @@ pub struct Kit {
     pub clock: Clock,
     pub random: Random,
     pub at_rest: AtRestKey,
+    /// For what blocks: password hashes, RSA signatures.
+    pub work: Work,
+    /// For what other parties publish.
+    pub fetch: Fetch,
 }
 
 /// Why the provider could not be opened or asked. For the log and the operator, never for a client.
@@ -68,6 +78,8 @@ pub enum Fault {
 struct Shared {
     kit: Kit,
     lives: Lives,
+    /// Makes subject identifiers. Changing it would change every `sub`.
+    subject_key: [u8; 32],
 }
 
 /// The provider under one configuration.
@@ -75,6 +87,7 @@ struct Shared {
 pub struct Op {
     shared: Arc<Shared>,
     settings: Arc<Settings>,
+    clients: Arc<Clients>,
     /// Counts reloads: a verdict of another generation is judged again.
     generation: u64,
 }
@@ -85,14 +98,19 @@ impl Op {
     /// # Errors
     /// The store or the at-rest key does not work, or the settings contradict themselves.
     pub async fn open(kit: Kit, settings: Settings) -> Result<Op, Fault> {
-        let shared = Arc::new(Shared { kit, lives: Lives::default() });
-        Ok(Op { shared, settings: Arc::new(settings), generation: 1 })
+        let subject_key = kit.at_rest.derive("subject identifiers");
+        let shared = Arc::new(Shared { kit, lives: Lives::default(), subject_key });
+        Op::over(shared, settings, 1)
     }
 
     /// The same provider under new settings: store, lives, verdicts and keys stay.
     pub async fn reconfigured(&self, settings: Settings) -> Result<Op, Fault> {
-        let settings = Arc::new(settings);
-        Ok(Op { shared: self.shared.clone(), settings, generation: self.generation + 1 })
+        Op::over(self.shared.clone(), settings, self.generation + 1)
+    }
+
+    fn over(shared: Arc<Shared>, settings: Settings, generation: u64) -> Result<Op, Fault> {
+        let clients = Arc::new(Clients::load(&settings)?);
+        Ok(Op { shared, settings: Arc::new(settings), clients, generation })
     }
 
     /// Whether a request for `path` on the issuer's host is the provider's to answer: its endpoints and documents.

@@ -94,7 +94,8 @@ pub fn check<T: Record>(id: impl Into<Bytes>, expect: Expect) -> Change {
     Change::Check { key: key::<T>(id), expect }
 }
 
-fn parse<T: Record>(entry: &Entry) -> Result<Stored<T>, Fault> {
+/// The record in an entry that was read by its key.
+pub fn parse<T: Record>(entry: &Entry) -> Result<Stored<T>, Fault> {
     let record = entry.value.split_first().and_then(|(format, json)| T::read(*format, json));
     let record = record.ok_or_else(|| Fault::Damaged(format!("a {} record does not read", T::SHELF)))?;
     Ok(Stored { record, version: entry.version, dead: entry.dead })

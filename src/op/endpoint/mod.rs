@@ -3,6 +3,8 @@
 //! A row knows its name (also the word in `op.paths` and the metric label), its specification, its methods, how its
 //! errors look, whether scripts of other origins may read it, and what it adds to the metadata.
 
+pub(super) mod registration;
+
 use super::error::{Error, Result};
 use super::{Op, Peer};
 use crate::base::clock::Timestamp;

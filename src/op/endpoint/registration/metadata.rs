@@ -1,0 +1,318 @@
+//! Client metadata, from what was sent to what is kept (RFC 7591 §2, OpenID Connect Registration §2).
+//!
+//! What we do not offer is dropped, and the answer says what was kept (RFC 7591 §3.2.1); refused is only what is
+//! unsafe, contradicts itself, or leaves nothing usable.
+
+use super::uris;
+use crate::op::client_auth;
+use crate::op::error::{Code, Error};
+use crate::op::grant;
+use crate::op::record::client::Metadata;
+use crate::op::settings::{Settings, SubjectType};
+use serde_json::{Map, Value};
+
+/// The ID-token algorithms a client may register.
+pub(crate) const ID_TOKEN_ALGS: [&str; 5] = ["RS256", "ES256", "PS256", "EdDSA", "Ed25519"];
+/// The algorithms a client may sign its assertions with.
+pub(crate) const ASSERTION_ALGS: [&str; 7] =
+    ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519", "RS512"];
+/// The response types that are offered.
+pub(crate) const RESPONSE_TYPES: [&str; 1] = ["code"];
+
+/// Why metadata was refused, and for which member.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub member: Option<String>,
+    pub error: Error,
+}
+
+type Checked<T> = Result<T, Refusal>;
+
+fn refuse<T>(member: &str, says: impl Into<String>) -> Checked<T> {
+    let says = format!("{member}: {}", says.into());
+    Err(Refusal { member: Some(member.to_owned()), error: Error::new(Code::InvalidClientMetadata, says) })
+}
+
+pub(super) fn refuse_uri<T>(member: &str, says: impl Into<String>) -> Checked<T> {
+    let says = format!("{member}: {}", says.into());
+    Err(Refusal { member: Some(member.to_owned()), error: Error::new(Code::InvalidRedirectUri, says) })
+}
+
+const KNOWN: [&str; 24] = [
+    "redirect_uris",
+    "response_types",
+    "grant_types",
+    "token_endpoint_auth_method",
+    "token_endpoint_auth_signing_alg",
+    "application_type",
+    "client_name",
+    "client_uri",
+    "logo_uri",
+    "policy_uri",
+    "tos_uri",
+    "contacts",
+    "scope",
+    "jwks_uri",
+    "jwks",
+    "subject_type",
+    "sector_identifier_uri",
+    "id_token_signed_response_alg",
+    "default_max_age",
+    "require_auth_time",
+    "default_acr_values",
+    "initiate_login_uri",
+    "post_logout_redirect_uris",
+    "post_logout_redirect_uri",
+];
+
+/// Members that may carry a language tag (`client_name#de`).
+const LOCALIZED: [&str; 5] = ["client_name", "client_uri", "logo_uri", "policy_uri", "tos_uri"];
+
+pub(crate) fn is_known(member: &str) -> bool {
+    let plain = member.split('#').next().unwrap_or(member);
+    KNOWN.contains(&member)
+        || matches!(member, "software_id" | "software_version")
+        || (member.contains('#') && LOCALIZED.contains(&plain))
+}
+
+/// Whether a client of this method proves itself by a secret.
+pub(crate) fn needs_secret(method: &str) -> bool {
+    matches!(method, "client_secret_basic" | "client_secret_post" | "client_secret_jwt")
+}
+
+/// Everything that can be checked without asking anybody else.
+pub(crate) fn validate(settings: &Settings, sent: &Map<String, Value>) -> Checked<Metadata> {
+    let sent = Sent(sent);
+    let mut kept = Metadata {
+        application_type: sent.text("application_type", 20)?.unwrap_or_else(|| "web".into()),
+        client_name: sent.text("client_name", 200)?,
+        contacts: sent.texts("contacts", 20)?,
+        scope: sent.text("scope", 4096)?,
+        require_auth_time: sent.flag("require_auth_time")?,
+        default_max_age: sent.seconds("default_max_age")?,
+        default_acr_values: sent.texts("default_acr_values", 20)?,
+        software_id: sent.text("software_id", 200)?,
+        software_version: sent.text("software_version", 200)?,
+        ..Metadata::default()
+    };
+    if !["web", "native"].contains(&kept.application_type.as_str()) {
+        return refuse("application_type", "must be web or native");
+    }
+    flows(&sent, &mut kept)?;
+    authentication(&sent, &mut kept)?;
+    addresses(&sent, &mut kept)?;
+    subject(settings, &sent, &mut kept)?;
+    kept.id_token_signed_response_alg = match sent.text("id_token_signed_response_alg", 20)? {
+        None => "RS256".into(),
+        Some(alg) if ID_TOKEN_ALGS.contains(&alg.as_str()) => alg,
+        Some(_) => {
+            return refuse("id_token_signed_response_alg", format!("must be one of {ID_TOKEN_ALGS:?}"));
+        }
+    };
+    Ok(kept)
+}
+
+/// Response and grant types that fit each other and are offered here.
+fn flows(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
+    let offered = |name: &&String| grant::GRANTS.iter().any(|grant| grant.name() == name.as_str());
+    let grants = sent.texts("grant_types", 50)?;
+    kept.grant_types = match grants.is_empty() {
+        true => vec!["authorization_code".into()],
+        false => distinct(grants.iter().filter(offered).cloned().collect()),
+    };
+    let by_machine =
+        !grants.is_empty() && !kept.grant_types.iter().any(|grant| grant == "authorization_code");
+    let types = sent.texts("response_types", 50)?;
+    kept.response_types = match types.is_empty() {
+        // OpenID Connect Registration §2: code is the default, for clients that use the authorization endpoint.
+        true if by_machine && !kept.grant_types.is_empty() => Vec::new(),
+        true => vec!["code".into()],
+        false => {
+            distinct(types.iter().filter(|known| RESPONSE_TYPES.contains(&known.as_str())).cloned().collect())
+        }
+    };
+    if !types.is_empty() && kept.response_types.is_empty() && !by_machine {
+        return refuse("response_types", format!("none of these is offered here, only {RESPONSE_TYPES:?}"));
+    }
+    if kept.response_types.iter().any(|kind| kind == "code")
+        && !kept.grant_types.iter().any(|grant| grant == "authorization_code")
+    {
+        // RFC 7591 §2.1: the two must be consistent; the response type says that it wants the flow.
+        kept.grant_types.insert(0, "authorization_code".into());
+    }
+    if kept.grant_types.is_empty() || kept.grant_types == ["refresh_token"] {
+        return refuse("grant_types", "none of these is offered here");
+    }
+    Ok(())
+}
+
+fn authentication(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
+    let method = sent.text("token_endpoint_auth_method", 50)?;
+    let method = method.unwrap_or_else(|| "client_secret_basic".into());
+    if !client_auth::METHODS.iter().any(|known| known.name() == method) {
+        let offered: Vec<_> = client_auth::METHODS.iter().map(|known| known.name()).collect();
+        return refuse("token_endpoint_auth_method", format!("must be one of {offered:?}"));
+    }
+    if method == "none" && kept.grant_types.iter().any(|grant| grant == "client_credentials") {
+        return refuse("grant_types", "client_credentials is for clients that authenticate");
+    }
+    kept.token_endpoint_auth_signing_alg = match sent.text("token_endpoint_auth_signing_alg", 20)? {
+        Some(alg) if method == "private_key_jwt" && !ASSERTION_ALGS.contains(&alg.as_str()) => {
+            return refuse("token_endpoint_auth_signing_alg", format!("must be one of {ASSERTION_ALGS:?}"));
+        }
+        other => other.filter(|_| method == "private_key_jwt"),
+    };
+    kept.jwks_uri = sent.text("jwks_uri", 2048)?;
+    kept.jwks = sent.0.get("jwks").filter(|value| !value.is_null()).cloned();
+    if kept.jwks_uri.is_some() && kept.jwks.is_some() {
+        // RFC 7591 §2.
+        return refuse("jwks", "must not be given together with jwks_uri");
+    }
+    if let Some(uri) = &kept.jwks_uri
+        && !uris::is_https(uri)
+    {
+        return refuse("jwks_uri", "must be an https URL");
+    }
+    if method == "private_key_jwt" && kept.jwks_uri.is_none() && kept.jwks.is_none() {
+        return refuse("token_endpoint_auth_method", "private_key_jwt needs jwks or jwks_uri");
+    }
+    kept.token_endpoint_auth_method = method;
+    Ok(())
+}
+
+fn addresses(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
+    kept.redirect_uris = distinct(sent.texts("redirect_uris", 100)?);
+    if kept.redirect_uris.is_empty() && !kept.response_types.is_empty() {
+        return refuse_uri("redirect_uris", "at least one is needed");
+    }
+    for uri in &kept.redirect_uris {
+        uris::check_redirect(uri, &kept.application_type)
+            .or_else(|says| refuse_uri("redirect_uris", format!("{uri}: {says}")))?;
+    }
+    kept.post_logout_redirect_uris = sent.texts("post_logout_redirect_uris", 100)?;
+    // Some deployed relying parties send the singular.
+    kept.post_logout_redirect_uris.extend(sent.text_or_texts("post_logout_redirect_uri")?);
+    kept.post_logout_redirect_uris = distinct(std::mem::take(&mut kept.post_logout_redirect_uris));
+    for uri in &kept.post_logout_redirect_uris {
+        uris::check_redirect(uri, &kept.application_type)
+            .or_else(|says| refuse("post_logout_redirect_uris", format!("{uri}: {says}")))?;
+    }
+    let page = |member: &str| -> Checked<Option<String>> {
+        match sent.text(member, 2048)? {
+            Some(uri) if !uris::is_web(&uri) => refuse(member, "must be an http or https URL"),
+            other => Ok(other),
+        }
+    };
+    (kept.client_uri, kept.logo_uri) = (page("client_uri")?, page("logo_uri")?);
+    (kept.policy_uri, kept.tos_uri) = (page("policy_uri")?, page("tos_uri")?);
+    kept.initiate_login_uri = match sent.text("initiate_login_uri", 2048)? {
+        Some(uri) if !uris::is_https(&uri) => return refuse("initiate_login_uri", "must be an https URL"),
+        other => other,
+    };
+    localized(sent, kept)
+}
+
+fn localized(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
+    for (member, value) in sent.0 {
+        let Some((plain, tag)) = member.split_once('#') else { continue };
+        if !LOCALIZED.contains(&plain) || tag.len() > 35 || kept.localized.len() >= 100 {
+            continue;
+        }
+        let Some(text) = value.as_str().filter(|text| text.len() <= 2048) else {
+            return refuse(member, "must be a text of at most 2048 bytes");
+        };
+        if plain != "client_name" && !uris::is_web(text) {
+            return refuse(member, "must be an http or https URL");
+        }
+        kept.localized.insert(member.clone(), Value::String(text.to_owned()));
+    }
+    Ok(())
+}
+
+fn subject(settings: &Settings, sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
+    kept.subject_type = match sent.text("subject_type", 20)?.as_deref() {
+        None => settings.subject_type,
+        Some("public") => SubjectType::Public,
+        Some("pairwise") => SubjectType::Pairwise,
+        Some(_) => return refuse("subject_type", "must be public or pairwise"),
+    };
+    kept.sector_identifier_uri = sent.text("sector_identifier_uri", 2048)?;
+    match &kept.sector_identifier_uri {
+        Some(uri) if !uris::is_https(uri) => return refuse("sector_identifier_uri", "must be an https URL"),
+        Some(_) => {}
+        // OpenID Connect Core §8.1: several hosts need a sector identifier to be one sector.
+        None if kept.subject_type == SubjectType::Pairwise => {
+            let hosts: std::collections::HashSet<_> =
+                kept.redirect_uris.iter().map(|uri| uris::host(uri)).collect();
+            if hosts.len() > 1 {
+                return refuse("sector_identifier_uri", "is needed: the redirect URIs have several hosts");
+            }
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+fn distinct(list: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    list.into_iter().filter(|item| seen.insert(item.clone())).collect()
+}
+
+/// What was sent, read with types and caps. `null` is as if it was not sent.
+struct Sent<'a>(&'a Map<String, Value>);
+
+impl Sent<'_> {
+    fn text(&self, member: &str, max: usize) -> Checked<Option<String>> {
+        match self.0.get(member) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) if text.len() <= max && !text.contains(char::is_control) => {
+                Ok(Some(text.clone()))
+            }
+            Some(_) => refuse(member, format!("must be a text of at most {max} bytes")),
+        }
+    }
+
+    fn texts(&self, member: &str, max: usize) -> Checked<Vec<String>> {
+        let wrong = || refuse(member, format!("must be a list of at most {max} texts of at most 2048 bytes"));
+        match self.0.get(member) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(list)) if list.len() <= max => {
+                let texts: Option<Vec<_>> =
+                    list.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+                match texts {
+                    Some(texts) if texts.iter().all(|text| text.len() <= 2048 && !text.is_empty()) => {
+                        Ok(texts)
+                    }
+                    _ => wrong(),
+                }
+            }
+            Some(_) => wrong(),
+        }
+    }
+
+    fn text_or_texts(&self, member: &str) -> Checked<Vec<String>> {
+        match self.0.get(member) {
+            Some(Value::Array(_)) => self.texts(member, 100),
+            _ => Ok(self.text(member, 2048)?.into_iter().collect()),
+        }
+    }
+
+    fn flag(&self, member: &str) -> Checked<bool> {
+        match self.0.get(member) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => refuse(member, "must be true or false"),
+        }
+    }
+
+    fn seconds(&self, member: &str) -> Checked<Option<u64>> {
+        match self.0.get(member) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match value.as_u64().filter(|seconds| *seconds <= 3_155_760_000) {
+                Some(seconds) => Ok(Some(seconds)),
+                None => refuse(member, "must be a whole number of seconds"),
+            },
+        }
+    }
+}
