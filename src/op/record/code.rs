@@ -20,6 +20,8 @@ pub struct Code {
     pub nonce: Option<String>,
     /// The family that its redemption will found.
     pub authorization: super::family::Authorization,
+    /// When the person authorized; a mark on a parent from then on or later is deadly.
+    pub created: Timestamp,
     /// From here on it cannot be redeemed.
     pub redeem_until: Timestamp,
     /// It was redeemed.
