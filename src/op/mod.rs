@@ -7,6 +7,8 @@ mod clients;
 mod directory;
 mod endpoint;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod grant;
 mod page;
 mod prompt;
