@@ -140,3 +140,5 @@ pub fn request_done(session: &ServerSession) {
 fn guarded(session: &ServerSession) -> Option<&Guarded> {
     session.stream()?.as_any().downcast_ref()
 }
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connection<A> {
         let (mut peer, mut via) = (socket, None);
         if rules.proxy_protocol.trusts(socket.ip()) {
             let spoken = proxy_header::read(&mut l4).await;
-            let client = spoken.inspect_err(|_| tally.unspoken.up()).ok()?;
+            let unspoken = |fault: &proxy_header::Fault| {
+                tally.unspoken.up();
+                tracing::debug!(peer = %socket, %fault, "no PROXY header");
+            };
+            let client = spoken.inspect_err(unspoken).ok()?;
             if let Some(client) = client {
                 (peer, via) = (client, Some(socket));
                 l4.set_socket_digest(digest_of(&l4, client));
@@ -88,7 +92,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connection<A> {
             return None;
         }
         let acceptor = Acceptor::from_server_config(self.door.certificates.current());
-        let tls = acceptor.tls_handshake(l4).await.inspect_err(|_| tally.handshake_failed.up()).ok()?;
+        let failed = |fault: &pingora::BError| {
+            tally.handshake_failed.up();
+            tracing::debug!(%peer, %fault, "the TLS handshake failed");
+        };
+        let tls = acceptor.tls_handshake(l4).await.inspect_err(failed).ok()?;
         let (h2, handshake) = (matches!(tls.selected_alpn_proto(), Some(ALPN::H2)), tls.get_ssl());
         let exchange = Exchange {
             peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),

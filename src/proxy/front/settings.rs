@@ -15,6 +15,7 @@ use crate::base::scalar::Span;
 /// The TLS listener.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Front")]
 pub struct Settings {
     /// Addresses to listen on with TLS, such as `0.0.0.0:443` or `[::]:443`. Changing them needs a restart.
     pub listen: Vec<SocketAddr>,
@@ -35,6 +36,46 @@ impl Default for Settings {
             limits: Limits::default(),
             proxy_protocol: ProxyProtocol::default(),
         }
+    }
+}
+
+impl Settings {
+    /// What one value alone cannot show to be wrong: the path of each fault below these settings, and what it is.
+    /// Whether the certificates can be used is found by reading them ([`super::Certificates::load`]).
+    pub fn faults(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut fault = |path: &str, says: &str| faults.push((path.to_owned(), says.to_owned()));
+        if self.listen.is_empty() {
+            fault("listen", "name at least one address, such as 0.0.0.0:443");
+        }
+        if self.tls.certificates.is_empty() {
+            fault("tls.certificates", "name at least one certificate and its key");
+        }
+        let limits = &self.limits;
+        for (path, span) in [
+            ("limits.handshake", limits.handshake),
+            ("limits.head", limits.head),
+            ("limits.idle", limits.idle),
+        ] {
+            if span.0.is_zero() {
+                fault(path, "no client could be in time; give it at least some milliseconds");
+            }
+        }
+        let mut taken: Vec<_> = self.listen.iter().map(|address| ("listen", address)).collect();
+        if let Some(redirect) = &self.redirect {
+            if redirect.listen.is_empty() {
+                fault("redirect.listen", "name at least one address, such as 0.0.0.0:80");
+            }
+            taken.extend(redirect.listen.iter().map(|address| ("redirect.listen", address)));
+        }
+        for (index, (path, address)) in taken.iter().enumerate() {
+            let twice = taken.iter().take(index).any(|(_, other)| other == address);
+            // Port 0 is another port each time.
+            if twice && address.port() != 0 {
+                fault(path, &format!("{address} is listened on twice"));
+            }
+        }
+        faults
     }
 }
 
@@ -91,6 +132,7 @@ pub enum Version {
 /// What a connection may cost. All of them hold from the next connection on when changed by a reload.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ConnectionLimits")]
 pub struct Limits {
     /// Connections open at once; one more is closed at once. Plan 50 KiB of memory for each.
     pub connections: NonZeroU32,
@@ -211,5 +253,24 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<Settings>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_could_not_serve_anybody_is_a_fault() {
+        let sound = || -> Settings {
+            serde_json::from_str(r#"{ "tls": { "certificates": [{ "cert": "a", "key": "b" }] } }"#).unwrap()
+        };
+        assert_eq!(sound().faults(), []);
+        let mut faulty = Settings::default();
+        let address = faulty.listen[0];
+        faulty.redirect = Some(Redirect { listen: vec![address], port: 443 });
+        faulty.limits.head = Span::millis(0);
+        let paths: Vec<_> = faulty.faults().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["tls.certificates", "limits.head", "redirect.listen"]);
+        faulty = Settings { listen: Vec::new(), ..sound() };
+        assert_eq!(faulty.faults()[0].0, "listen");
+        faulty = sound();
+        faulty.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)); 2];
+        assert_eq!(faulty.faults(), []);
     }
 }

@@ -1,4 +1,5 @@
 //! Scopes against lives, without a server.
+#![expect(clippy::disallowed_methods, reason = "tests spawn; the test's runtime ends what they spawn")]
 
 use super::*;
 use crate::proxy::front::Connections;
@@ -180,19 +181,28 @@ async fn connections_are_counted_ended_and_then_refused() {
 #[tokio::test]
 async fn draining_waits_for_the_accept_loops_and_the_last_stream() {
     let connections = Arc::new(Connections::default());
+    let order = Arc::new(Mutex::new(Vec::new()));
     let (release, held) = tokio::sync::oneshot::channel::<()>();
-    let stream = tokio::task::spawn(connections.stream(async move { held.await.unwrap() }));
-    let mut drained = Box::pin(connections.drained());
-    assert!(futures_util::poll!(drained.as_mut()).is_pending());
-    assert!(connections.accepting());
-    connections.stop_accepting();
-    assert!(!connections.accepting());
-    tokio::select! {
-        biased;
-        () = &mut drained => panic!("drained while a stream was open"),
-        () = tokio::time::sleep(Duration::from_millis(100)) => {}
-    }
-    release.send(()).unwrap();
-    drained.await;
+    let log = order.clone();
+    let stream = tokio::task::spawn(connections.stream(async move {
+        held.await.unwrap();
+        log.lock().push("stream");
+    }));
+    let drained = async {
+        connections.drained().await;
+        order.lock().push("drained");
+    };
+    let others = async {
+        assert!(connections.accepting());
+        connections.stop_accepting();
+        assert!(!connections.accepting());
+        // Twice the moment `drained` allows for connections under way.
+        let mut beat = tokio::time::interval(Duration::from_millis(40));
+        beat.tick().await;
+        beat.tick().await;
+        release.send(()).unwrap();
+    };
+    tokio::join!(drained, others);
     stream.await.unwrap();
+    assert_eq!(*order.lock(), ["stream", "drained"]);
 }
