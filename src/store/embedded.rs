@@ -6,9 +6,13 @@
 //! When writing fails (disk full, I/O error) everything not yet on disk is taken back and refused, and so are all
 //! writes after it, until the process starts again; reading goes on.
 
+#[cfg(test)]
+mod crash;
 mod file;
 mod layout;
 mod read;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use super::layer::{Layer, Row, within_limits};
