@@ -5,6 +5,8 @@
 //! take-once, compare-and-swap and revocation marks are all commits whose changes carry an expectation.
 
 #[cfg(test)]
+mod agree;
+#[cfg(test)]
 mod contract;
 pub mod embedded;
 mod layer;
