@@ -48,7 +48,7 @@ const MAX_PENDING_BYTES: usize = 64 << 20;
 const SWEEP_BITE: usize = 128;
 
 /// For [`super::BACKENDS`].
-pub(super) fn open(settings: &Settings) -> Option<Result<Arc<dyn Store>, Fault>> {
+pub(super) fn open(settings: &Settings) -> Option<super::Opened> {
     let Settings::Embedded(settings) = settings else { return None };
     let opened = Embedded::open(&settings.path, Options { cache: settings.cache.bytes() });
     Some(opened.map(|store| -> Arc<dyn Store> { Arc::new(store) }))

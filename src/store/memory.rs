@@ -19,7 +19,7 @@ use std::sync::Arc;
 const DEFAULT_LIMIT: usize = 1 << 30;
 
 /// For [`super::BACKENDS`].
-pub(super) fn open(settings: &Settings) -> Option<Result<Arc<dyn Store>, Fault>> {
+pub(super) fn open(settings: &Settings) -> Option<super::Opened> {
     let Settings::Memory = settings else { return None };
     Some(Ok(Arc::new(Memory::new())))
 }

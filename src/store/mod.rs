@@ -223,8 +223,10 @@ pub struct Backend {
     /// The word in the configuration.
     pub name: &'static str,
     /// `None`: the settings ask for another backend.
-    open: fn(&Settings) -> Option<Result<Arc<dyn Store>, Fault>>,
+    open: fn(&Settings) -> Option<Opened>,
 }
+
+type Opened = Result<Arc<dyn Store>, Fault>;
 
 /// Every backend there is. A new one is a file, a row here, its settings, and it runs `contract.rs`.
 pub const BACKENDS: &[Backend] =

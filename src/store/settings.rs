@@ -38,6 +38,7 @@ fn cache() -> Size {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::BACKENDS;
 
     fn read(json: &str) -> Result<Settings, serde_json::Error> {
         serde_json::from_str(json)
@@ -63,6 +64,18 @@ mod tests {
             r#"{ "memory": {}, "embedded": { "path": "x" } }"#,
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_backend_opens_by_its_word() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.redb");
+        for settings in [Settings::Memory, Settings::Embedded(EmbeddedSettings { path, cache: cache() })] {
+            let written = serde_json::to_value(&settings).unwrap();
+            let word = written.as_str().or_else(|| Some(written.as_object()?.keys().next()?.as_str()));
+            assert!(BACKENDS.iter().any(|backend| Some(backend.name) == word), "{written}");
+            crate::store::open(&settings).unwrap();
         }
     }
 }

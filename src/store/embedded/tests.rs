@@ -159,8 +159,30 @@ struct Disk {
 struct Knobs {
     full: AtomicBool,
     syncs: AtomicUsize,
-    /// Held by a test, syncs wait.
-    gate: Mutex<()>,
+    /// While it is shut, syncs wait.
+    shut: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Knobs {
+    fn shut(self: &Arc<Self>) -> Shut {
+        *self.shut.lock() = true;
+        Shut(Arc::clone(self))
+    }
+
+    fn pass(&self) {
+        self.opened.wait_while(&mut self.shut.lock(), |shut| *shut);
+    }
+}
+
+/// The gate is shut until this is dropped.
+struct Shut(Arc<Knobs>);
+
+impl Drop for Shut {
+    fn drop(&mut self) {
+        *self.0.shut.lock() = false;
+        self.0.opened.notify_all();
+    }
 }
 
 impl Disk {
@@ -184,7 +206,7 @@ impl StorageBackend for Disk {
     fn sync_data(&self) -> io::Result<()> {
         self.knobs.syncs.fetch_add(1, Ordering::SeqCst);
         let _ = self.synced.send(());
-        drop(self.knobs.gate.lock());
+        self.knobs.pass();
         self.file.sync_data()
     }
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -235,7 +257,7 @@ async fn a_full_disk_refuses_writes_takes_back_what_it_could_not_keep_and_goes_o
 async fn a_durable_commit_is_seen_at_once_but_answered_only_when_it_is_on_disk() {
     let (_directory, path) = fresh();
     let (store, knobs, syncs) = on_disk(&path);
-    let held = knobs.gate.lock();
+    let held = knobs.shut();
     let waiting = commit(&store, vec![put("a", "v", Expect::Absent)], Durability::Durable);
     let mut waiting = std::pin::pin!(waiting);
     assert!(futures_util::poll!(&mut waiting).is_pending());
@@ -260,7 +282,7 @@ async fn a_soon_commit_reaches_the_disk_with_nobody_waiting() {
 async fn waiting_commits_share_a_transaction_and_a_conflict_among_them_fails_alone() {
     let (_directory, path) = fresh();
     let (store, knobs, syncs) = on_disk(&path);
-    let held = knobs.gate.lock();
+    let held = knobs.shut();
     let first = commit(&store, vec![put("first", "v", Expect::Absent)], Durability::Durable);
     let mut first = std::pin::pin!(first);
     assert!(futures_util::poll!(&mut first).is_pending());
@@ -286,7 +308,7 @@ async fn waiting_commits_share_a_transaction_and_a_conflict_among_them_fails_alo
 async fn more_than_the_queue_holds_is_refused_as_overload_and_what_it_held_is_kept() {
     let (_directory, path) = fresh();
     let (store, knobs, syncs) = on_disk(&path);
-    let held = knobs.gate.lock();
+    let held = knobs.shut();
     let first = commit(&store, vec![put("first", "v", Expect::Absent)], Durability::Durable);
     let mut first = std::pin::pin!(first);
     assert!(futures_util::poll!(&mut first).is_pending());
