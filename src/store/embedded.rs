@@ -4,7 +4,9 @@
 //! [`SOON`] later. What a commit saw of its neighbours is on disk no later than the commit itself.
 //!
 //! When writing fails (disk full, I/O error) everything not yet on disk is taken back and refused, and so are all
-//! writes after it, until the process starts again; reading goes on.
+//! writes after it, until the process starts again; reading goes on. Watchers, who were told of changes when these
+//! became visible, are told [`Event::Lost`] then. It does not try again by itself: after a failed sync nobody knows
+//! what the disk holds.
 
 #[cfg(test)]
 mod crash;
@@ -357,7 +359,11 @@ impl State {
 
     /// The lock is held, so that no change can be missed between the layers and the database.
     fn begin_read(&self) -> Result<ReadTransaction, Fault> {
-        self.database.as_ref().ok_or_else(closed)?.begin_read().map_err(fault)
+        let database = self.database.as_ref().ok_or_else(|| match &self.refused {
+            Some(why) => Fault::Unavailable(format!("the file does not open again after a failure: {why}")),
+            None => closed(),
+        })?;
+        database.begin_read().map_err(fault)
     }
 
     fn apply(&mut self, change: Change, deletes_nothing: bool) {

@@ -100,3 +100,92 @@ pub fn parse<T: Record>(entry: &Entry) -> Result<Stored<T>, Fault> {
     let record = record.ok_or_else(|| Fault::Damaged(format!("a {} record does not read", T::SHELF)))?;
     Ok(Stored { record, version: entry.version, dead: entry.dead })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Durability;
+    use crate::store::memory::Memory;
+    use serde::Deserialize;
+
+    const NOW: Timestamp = Timestamp(1_000);
+
+    #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+    struct Noun {
+        name: String,
+        owner: String,
+        dead: bool,
+    }
+
+    impl Record for Noun {
+        const SHELF: &'static str = "noun";
+        const FORMAT: u8 = 2;
+        fn id(&self) -> Bytes {
+            Bytes::copy_from_slice(self.name.as_bytes())
+        }
+        fn expires(&self) -> Timestamp {
+            Timestamp(2_000)
+        }
+        fn dead(&self) -> bool {
+            self.dead
+        }
+        fn index(&self) -> Vec<IndexKey> {
+            vec![index("noun-by-owner", &self.owner)]
+        }
+        fn read(format: u8, json: &[u8]) -> Option<Noun> {
+            match format {
+                // The format before had a name only.
+                1 => Some(noun(serde_json::from_slice(json).ok()?, "nobody")),
+                2 => serde_json::from_slice(json).ok(),
+                _ => None,
+            }
+        }
+    }
+
+    fn noun(name: &str, owner: &str) -> Noun {
+        Noun { name: name.into(), owner: owner.into(), dead: false }
+    }
+
+    async fn commit(store: &Memory, changes: Vec<Change>) -> Result<u64, Fault> {
+        store.commit(changes, Durability::Durable, NOW).await
+    }
+
+    #[tokio::test]
+    async fn a_record_is_read_as_it_was_put_and_found_by_its_index() {
+        let store = Memory::new();
+        let (dead, alive) = (Noun { dead: true, ..noun("a", "alice") }, noun("b", "alice"));
+        let changes = [&dead, &alive].map(|noun| put(noun, Expect::Absent).unwrap());
+        let version = commit(&store, changes.into()).await.unwrap();
+        let found = get::<Noun>(&store, "a", NOW).await.unwrap().unwrap();
+        assert_eq!((found.record, found.version, found.dead), (dead, version, true));
+        let by_owner = Range::Index(index("noun-by-owner", "alice"));
+        let page = list::<Noun>(&store, &by_owner, Some(b"a"), 10, NOW).await.unwrap();
+        assert_eq!(page.len(), 1);
+        assert_eq!(page[0].record, alive);
+        let refused = commit(&store, vec![check::<Noun>("a", Expect::Alive)]).await;
+        assert!(refused.unwrap_err().is_conflict());
+        commit(&store, vec![delete::<Noun>("b", Expect::Version(version))]).await.unwrap();
+        assert!(get::<Noun>(&store, "b", NOW).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_format_before_is_read_and_an_unknown_or_broken_one_is_damage() {
+        let store = Memory::new();
+        let raw = |id: &'static str, value: &'static [u8]| Change::Put {
+            key: key::<Noun>(id),
+            value: Bytes::from_static(value),
+            expires: Timestamp::NEVER,
+            dead: false,
+            index: vec![],
+            expect: Expect::Anything,
+        };
+        let values: [(&str, &[u8]); 4] =
+            [("old", b"\x01\"old\""), ("new", b"\x03{}"), ("empty", b""), ("cut", b"\x02{\"name\":")];
+        commit(&store, values.map(|(id, value)| raw(id, value)).into()).await.unwrap();
+        assert_eq!(get::<Noun>(&store, "old", NOW).await.unwrap().unwrap().record, noun("old", "nobody"));
+        for id in ["new", "empty", "cut"] {
+            let read = get::<Noun>(&store, id, NOW).await;
+            assert!(matches!(read, Err(Fault::Damaged(_))), "{id}");
+        }
+    }
+}

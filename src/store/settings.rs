@@ -19,7 +19,8 @@ pub enum Settings {
 }
 
 /// A file on a local disk (not on a network file system). What was answered to a client is on disk before the answer;
-/// counters and replay memory may lose the last 50 ms in a crash.
+/// counters and replay memory may lose the last 50 ms in a crash. Should the disk be full or fail, whatever has to be
+/// written is refused until a restart, and reading goes on.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddedSettings {

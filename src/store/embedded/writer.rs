@@ -35,6 +35,7 @@ pub(super) fn run(shared: &Shared, reopen: &Reopen) {
                 answer(batch.waiters, &Ok(()));
             }
             Err(fault) => {
+                tracing::error!(%fault, "the store could not write and refuses writes until it is opened again");
                 let Batch { database, waiters, .. } = batch;
                 let late = shared.fail(&fault);
                 // After a failed write the engine refuses to read, too, until the file is opened afresh.
