@@ -261,3 +261,6 @@ fn tls(settings: &Settings) -> Result<ClientConfig, Fault> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests;
