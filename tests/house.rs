@@ -36,7 +36,7 @@ const ADDRESSES: [(&str, &[&str]); 14] = [
     ("ring", &["jose/", "base/"]),
     ("base64", &["base/encode"]),
     // Settings, and the two seed files whose faults name a line as the settings' do.
-    ("serde_yaml", &["config/", "op/directory/file", "op/client/file", "op/record/client_file", "op/seed"]),
+    ("serde_yaml", &["config/", "op/directory/file", "op/clients"]),
     ("redb", &["store/embedded"]),
     ("argon2", &["op/directory/", "base/"]),
     ("minijinja", &["op/page"]),

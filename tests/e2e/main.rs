@@ -14,8 +14,12 @@
 mod harness;
 
 mod bearer;
+mod crowd;
+mod pages;
 mod paths;
 mod races;
 mod relying_parties;
 mod seed;
+mod streams;
 mod walkthrough;
+mod wire;

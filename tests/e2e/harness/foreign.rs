@@ -132,6 +132,15 @@ impl Chromium {
         self.step(&json!({"verb": "click", "id": id}))
     }
 
+    /// Signs in on the page that is shown, and ends at the one with the element `id`.
+    pub fn travel_to(&mut self, id: &str, (username, password): (&str, &str)) -> Sight {
+        self.fill("username", username);
+        self.fill("password", password);
+        let sight = self.click("sign-in");
+        assert!(sight.has(id), "{sight:?}");
+        sight
+    }
+
     /// Goes to `url`, and signs in, allows and confirms the sign-out wherever asked, until a page of another kind.
     pub fn travel(&mut self, url: &str, (username, password): (&str, &str)) -> Sight {
         let mut sight = self.open(url);

@@ -6,6 +6,7 @@ pub mod landing;
 pub mod party;
 pub mod person;
 pub mod server;
+pub mod ticker;
 
 pub use self::http::{Answer, Client, DEADLINE};
 pub use party::{Party, Tokens};

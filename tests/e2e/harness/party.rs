@@ -56,10 +56,15 @@ impl Party {
 
     /// The same, with these members of the registration instead of or beside the usual ones.
     pub async fn register_with(server: &Server, members: Value) -> Self {
-        let client = server.client().fresh();
-        let url = format!("{}/.well-known/openid-configuration", server.issuer());
+        Self::register_at(server.client(), &server.issuer(), members).await
+    }
+
+    /// The same over this client's trust, on a connection of its own.
+    pub async fn register_at(client: &Client, issuer: &str, members: Value) -> Self {
+        let client = client.fresh();
+        let url = format!("{issuer}/.well-known/openid-configuration");
         let metadata = client.get(url).send().await.expect(200).json();
-        assert_eq!(metadata["issuer"], server.issuer());
+        assert_eq!(metadata["issuer"], issuer);
         let mut request = json!({
             "client_name": "Scripted relying party",
             "redirect_uris": [CALLBACK],
