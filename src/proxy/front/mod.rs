@@ -27,14 +27,17 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use guarded::Guarded;
 use pingora::apps::{HttpServerApp, ServerApp};
-use pingora::protocols::Stream;
+use pingora::listeners::TcpSocketOptions;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::l4::stream::Stream as L4;
+use pingora::protocols::{Stream, TcpKeepalive};
 use pingora::server::ShutdownWatch;
 use pingora::services::listening::Service;
 use settings::{Limits, ProxyProtocol};
 use slots::Slots;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The front door's state, shared with whoever reloads, drains or measures it.
 pub struct Door {
@@ -92,10 +95,25 @@ where
     A: HttpServerApp + Send + Sync + 'static,
 {
     let mut service = Service::new("front door".to_owned(), Front { app, door });
-    for address in &settings.listen {
-        service.add_tcp(&address.to_string());
-    }
+    listen(&mut service, &settings.listen);
     service
+}
+
+fn listen<A>(service: &mut Service<A>, addresses: &[SocketAddr]) {
+    for address in addresses {
+        let mut options = TcpSocketOptions::default();
+        // A client that vanished while its stream was silent gives its slot back after two minutes.
+        options.tcp_keepalive = Some(TcpKeepalive {
+            idle: Duration::from_secs(60),
+            interval: Duration::from_secs(10),
+            count: 6,
+            user_timeout: Duration::ZERO,
+        });
+        // `[::]` takes IPv4 as well, unless that has a listener of its own.
+        let beside_v4 = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
+        options.ipv6_only = address.is_ipv6().then_some(beside_v4);
+        service.add_tcp_with_settings(&address.to_string(), options);
+    }
 }
 
 /// The application of that service.

@@ -35,9 +35,7 @@ impl RedirectApp {
     pub fn service(settings: &Redirect, limits: &Limits, known: Known) -> Service<RedirectApp> {
         let app = RedirectApp { known, port: settings.port, limits: limits.clone(), slots: Arc::default() };
         let mut service = Service::new("redirect".to_owned(), app);
-        for address in &settings.listen {
-            service.add_tcp(&address.to_string());
-        }
+        super::listen(&mut service, &settings.listen);
         service
     }
 

@@ -124,10 +124,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connection<A> {
                 () = lingered(&mut self.shutdown, limits.linger.0) => false,
             };
             if !began {
-                // `close_notify`, so that the client knows nothing was cut.
-                let _ = timeout(CLOSE, Shutdown::shutdown(&mut *io)).await;
-                return;
+                return close(io).await;
             }
+            let last = exchange.draining();
             let mut session = ServerSession::new_http1(io);
             session.set_keepalive(Some(limits.idle.0.as_secs().max(1)));
             if let Some(settings) = persisted.take() {
@@ -140,6 +139,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connection<A> {
             }
             let (stream, settings) = done.consume();
             let Ok(back) = stream.into_any().downcast::<Guarded>() else { return };
+            if last {
+                return close(back).await;
+            }
             (io, persisted, wait) = (back, settings, limits.idle.0);
         }
     }
@@ -238,6 +240,12 @@ fn options(limits: &Limits) -> H2Options {
     let mut options = default_h2_options();
     options.max_concurrent_streams(limits.streams.get());
     options
+}
+
+/// With `close_notify`, so that the client knows nothing was cut.
+async fn close(mut io: Box<Guarded>) {
+    // A client that does not take even this is left.
+    let _ = timeout(CLOSE, Shutdown::shutdown(&mut *io)).await;
 }
 
 async fn draining(shutdown: &mut ShutdownWatch) {

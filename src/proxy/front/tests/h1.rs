@@ -179,3 +179,16 @@ async fn while_draining_an_idle_connection_may_bring_one_more_request() {
     assert!(ended(&mut tls).await);
     house.door.connections().drained().await;
 }
+
+#[tokio::test]
+async fn while_draining_a_connection_ends_even_if_its_answer_did_not_say_so() {
+    let mut settings = patient();
+    settings.limits.linger = Span::secs(60);
+    let mut house = House::open(settings).await;
+    let mut tls = house.tls("http/1.1").await;
+    ask(&mut tls, "/stubborn").await;
+    house.stop().await;
+    assert!(ask(&mut tls, "/stubborn").await.starts_with("HTTP/1.1 200"));
+    assert!(ended(&mut tls).await);
+    house.door.connections().drained().await;
+}

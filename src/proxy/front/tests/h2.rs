@@ -169,3 +169,32 @@ async fn draining_answers_open_streams_and_takes_no_new_ones() {
     assert!(busy.requests.ready().await.is_err());
     house.door.connections().drained().await;
 }
+
+#[tokio::test]
+async fn streams_that_are_reset_at_once_do_not_pile_up_work() {
+    let mut settings = patient();
+    settings.limits.streams = at_most(1);
+    settings.limits.malformed_streams = at_most(2);
+    let house = House::open(settings).await;
+    let client = Client::of(&house).await;
+    let open = async || {
+        let mut requests = client.requests.clone().ready().await?;
+        let request = Request::get(format!("https://{HOST}/slow")).body(()).unwrap();
+        requests.send_request(request, true)
+    };
+    // Twice the limit is put up with: the application has not noticed yet that the first are gone.
+    for _ in 0..2 {
+        let _reset = open().await.unwrap();
+        house.app.begun.acquire().await.unwrap().forget();
+    }
+    for refused in 1..=2 {
+        let opened = open().await.unwrap();
+        house.counted(|tally| &tally.streams_refused, refused).await;
+        drop(opened);
+    }
+    assert_eq!(reason(client.connection.await.unwrap()), Reason::ENHANCE_YOUR_CALM);
+    assert_eq!(house.door.tally().exchanges.read(), 2);
+    house.app.slow.add_permits(2);
+    house.door.connections().emptied().await;
+    assert_eq!(house.door.tally().panics.read(), 0);
+}

@@ -19,7 +19,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::collections::HashMap;
 use std::future::pending;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::num::NonZeroU32;
 use std::os::fd::IntoRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -76,12 +76,14 @@ impl Rooms {
             }
             _ => {}
         }
-        if exchange.draining() {
+        if exchange.draining() && room != "stubborn" {
             session.set_keepalive(None);
         }
         response.insert_header("Content-Length", body.len()).unwrap();
-        session.write_response_header(Box::new(response)).await.unwrap();
-        session.write_response_body(body.into(), true).await.unwrap();
+        // A client may have left meanwhile.
+        if session.write_response_header(Box::new(response)).await.is_ok() {
+            let _ = session.write_response_body(body.into(), true).await;
+        }
     }
 
     /// A stream that never ends by itself: one byte, then silence.
