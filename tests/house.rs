@@ -284,9 +284,8 @@ fn rustls_never_uses_the_process_default_provider() {
 #[test]
 fn tokens_answers_and_outbound_calls_have_one_door_each() {
     let doors: [(&str, &[&str]); 3] = [
-        // The front door's tests run an application of their own.
-        ("write_response_header", &["proxy/answer", "proxy/front/tests"]),
-        ("write_response_body", &["proxy/answer", "proxy/front/tests"]),
+        ("write_response_header", &["proxy/answer"]),
+        ("write_response_body", &["proxy/answer"]),
         ("client::conn", &["base/fetch"]),
     ];
     let mut faults = Vec::new();

@@ -55,7 +55,7 @@ pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Digest {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);
     let mut context = hmac::Context::with_key(&key);
     for part in parts {
-        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         context.update(part);
     }
     let mut out = [0; 32];

@@ -14,6 +14,7 @@
 mod harness;
 
 mod bearer;
+mod configs;
 mod crowd;
 mod pages;
 mod paths;

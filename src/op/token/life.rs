@@ -186,8 +186,8 @@ impl Lives {
 
     fn shard(&self, parent: &Parent) -> Option<&Mutex<HashMap<Parent, Weak<Life>, RandomState>>> {
         let hash = self.hasher.hash_one(parent);
-        let at = usize::try_from(hash % (SHARDS as u64)).unwrap_or(0);
-        self.shards.get(at)
+        let shards = u64::try_from(SHARDS).unwrap_or(1);
+        self.shards.get(usize::try_from(hash % shards).unwrap_or(0))
     }
 }
 
