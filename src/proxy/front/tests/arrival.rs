@@ -33,7 +33,8 @@ async fn what_is_no_tls_ends_at_once() {
     closed(&mut plain).await;
     house.counted(|tally| &tally.handshake_failed, 1).await;
     // RFC 7301 §3.2: no protocol in common.
-    assert!(house.handshake(house.connect().await, "smtp").await.is_err());
+    let fault = house.handshake(house.connect().await, "smtp").await.unwrap_err().to_string();
+    assert!(fault.contains("NoApplicationProtocol"), "{fault}");
     house.counted(|tally| &tally.handshake_failed, 2).await;
 }
 
@@ -127,6 +128,8 @@ async fn a_lowest_version_of_1_3_refuses_1_2() {
         let old = house.client("http/1.1", &[&rustls::version::TLS12]);
         let tls = old.connect(HOST.try_into().unwrap(), house.connect().await).await;
         assert_eq!(tls.is_ok(), welcome, "{min:?}");
+        let told = tls.err().is_none_or(|fault| fault.to_string().contains("ProtocolVersion"));
+        assert!(told, "{min:?}");
         assert!(ask(&mut house.tls("http/1.1").await, "/").await.starts_with("HTTP/1.1 200"));
     }
 }
