@@ -9,6 +9,9 @@
     reason = "a test may fail by panicking"
 )]
 
+#[path = "house/spec.rs"]
+mod spec;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,7 +68,7 @@ impl Text {
     /// The code without its tests: nothing of a file of tests, and of others what stands above their `mod tests`.
     fn production(&self) -> Vec<String> {
         let tests = ["tests.rs", "fixture.rs", "contract.rs"].iter().any(|name| self.path.ends_with(name));
-        if tests || self.path.contains("/tests/") {
+        if tests || self.path.contains("/tests/") || self.path.starts_with("tests/") {
             return Vec::new();
         }
         let end =
@@ -164,6 +167,19 @@ fn none(rule: &str, faults: &[String]) {
         write!(said, "\n  {fault}").unwrap();
     }
     panic!("{rule}:{said}");
+}
+
+/// Fails unless the generated file at `path` says what it should; writes it instead if OIDCOP_TEST_WRITE is set.
+#[allow(clippy::disallowed_methods, reason = "the environment is where a test run is told to write")]
+fn written(path: &str, is: &str, should: &str) {
+    if is == should {
+        return;
+    }
+    if std::env::var_os("OIDCOP_TEST_WRITE").is_some() {
+        fs::write(root().join(path), should).unwrap();
+        return;
+    }
+    panic!("{path} is not current: OIDCOP_TEST_WRITE=1 cargo test --test house");
 }
 
 /// The path roots that a line of code names: `crate` gives the rooms (also those in `crate::{a, b::c}`).
