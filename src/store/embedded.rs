@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use file::{Opened, fault};
 use parking_lot::{Condvar, Mutex};
 use read::Snapshot;
-use redb::{Database, ReadTransaction, ReadableDatabase};
+use redb::Database;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -83,6 +83,8 @@ struct Shared {
 struct State {
     /// `None` once closed, and while it is opened again after a failure.
     database: Option<Arc<Database>>,
+    /// The database as the last transaction left it.
+    snapshot: Option<Arc<Snapshot>>,
     /// Changes that wait for the next transaction, above …
     active: Layer,
     /// … those of the transaction under way, above the database.
@@ -107,6 +109,7 @@ impl Embedded {
 
     fn start(opened: Opened, reopen: Reopen) -> Result<Embedded, Fault> {
         let state = State {
+            snapshot: Some(Arc::new(Snapshot::of(&opened.database)?)),
             database: Some(Arc::new(opened.database)),
             active: Layer::default(),
             flushing: Arc::default(),
@@ -127,14 +130,13 @@ impl Embedded {
     }
 
     /// Waits until all that was committed before is on disk, and gives a view of it.
-    async fn flushed_snapshot(&self) -> Result<Snapshot, Fault> {
+    async fn flushed_snapshot(&self) -> Result<Arc<Snapshot>, Fault> {
         let waiting = self.shared.state.lock().wait_for_pending()?;
         if let Some(waiting) = waiting {
             self.shared.bell.notify_one();
             outcome(waiting).await?;
         }
-        let transaction = self.shared.state.lock().begin_read()?;
-        Snapshot::of(transaction)
+        self.shared.state.lock().snapshot()
     }
 }
 
@@ -148,17 +150,17 @@ impl Drop for Embedded {
 #[async_trait]
 impl Store for Embedded {
     async fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Fault> {
-        let transaction = {
+        let snapshot = {
             let state = self.shared.state.lock();
             match state.pending(key) {
                 Some(row) => {
                     let entry = row.map(|row| row.entry.clone());
                     return Ok(entry.filter(|entry| entry.lives(now)));
                 }
-                None => state.begin_read()?,
+                None => state.snapshot()?,
             }
         };
-        Ok(Snapshot::of(transaction)?.get(key)?.filter(|entry| entry.lives(now)))
+        Ok(snapshot.get(key)?.filter(|entry| entry.lives(now)))
     }
 
     async fn list(
@@ -216,6 +218,7 @@ impl Store for Embedded {
         let database = {
             let mut state = self.shared.state.lock();
             state.watchers.close();
+            state.snapshot = None;
             state.database.take()
         };
         match database.and_then(Arc::into_inner) {
@@ -237,10 +240,10 @@ impl Shared {
     fn decide(&self, changes: Vec<Change>, durability: Durability, now: Timestamp) -> Result<Decided, Fault> {
         let mut state = self.state.lock();
         state.admit()?;
-        let mut snapshot = None;
+        let snapshot = state.snapshot()?;
         let mut deletes_nothing = Vec::new();
         for (position, change) in changes.iter().enumerate() {
-            let found = state.find(change.key(), &mut snapshot)?;
+            let found = state.find(change.key(), &snapshot)?;
             if !change.expect().holds(found.as_ref(), now) {
                 return Err(Fault::Conflict { position });
             }
@@ -265,10 +268,10 @@ impl Shared {
     fn bury_expired(&self, keys: &[Key], now: Timestamp) -> Result<usize, Fault> {
         let mut state = self.state.lock();
         state.admit()?;
-        let mut snapshot = None;
+        let snapshot = state.snapshot()?;
         let mut removed = 0;
         for key in keys {
-            if state.find(key, &mut snapshot)?.is_some_and(|entry| !entry.lives(now)) {
+            if state.find(key, &snapshot)?.is_some_and(|entry| !entry.lives(now)) {
                 state.active.bury(key.clone());
                 removed += 1;
             }
@@ -303,9 +306,13 @@ impl Shared {
     }
 
     /// The batch is in the database: from now on it is read there.
-    fn flushed(&self) {
-        let flushed = std::mem::take(&mut self.state.lock().flushing);
-        drop(flushed);
+    fn flushed(&self, snapshot: Option<Snapshot>) {
+        let mut state = self.state.lock();
+        let flushed = std::mem::take(&mut state.flushing);
+        let stale = snapshot.map(|snapshot| state.snapshot.replace(Arc::new(snapshot)));
+        drop(state);
+        // Not while others wait for the lock.
+        drop((flushed, stale));
     }
 
     /// Takes back what is not on disk and refuses what comes. Returns those who waited for the next batch.
@@ -315,14 +322,16 @@ impl Shared {
         state.active = Layer::default();
         state.flushing = Arc::default();
         state.database = None;
+        state.snapshot = None;
         state.watchers.tell(Event::Lost);
         std::mem::take(&mut state.waiters)
     }
 
     fn resume_reading(&self, reopened: Result<Opened, Fault>) {
-        if let Ok(opened) = reopened {
-            self.state.lock().database = Some(Arc::new(opened.database));
-        }
+        let Ok(opened) = reopened else { return };
+        let snapshot = Snapshot::of(&opened.database).ok().map(Arc::new);
+        let mut state = self.state.lock();
+        (state.database, state.snapshot) = (Some(Arc::new(opened.database)), snapshot);
     }
 }
 
@@ -345,25 +354,20 @@ impl State {
         self.active.look(key).or_else(|| self.flushing.look(key))
     }
 
-    /// What is there, expired or not. The snapshot is taken when it is first needed.
-    fn find(&self, key: &Key, snapshot: &mut Option<Snapshot>) -> Result<Option<Entry>, Fault> {
-        if let Some(row) = self.pending(key) {
-            return Ok(row.map(|row| row.entry.clone()));
+    /// What is there, expired or not.
+    fn find(&self, key: &Key, snapshot: &Snapshot) -> Result<Option<Entry>, Fault> {
+        match self.pending(key) {
+            Some(row) => Ok(row.map(|row| row.entry.clone())),
+            None => snapshot.get(key),
         }
-        let snapshot = match snapshot {
-            Some(snapshot) => snapshot,
-            none => none.insert(Snapshot::of(self.begin_read()?)?),
-        };
-        snapshot.get(key)
     }
 
-    /// The lock is held, so that no change can be missed between the layers and the database.
-    fn begin_read(&self) -> Result<ReadTransaction, Fault> {
-        let database = self.database.as_ref().ok_or_else(|| match &self.refused {
+    /// Taken together with a look at the layers, so that no change is missed between them.
+    fn snapshot(&self) -> Result<Arc<Snapshot>, Fault> {
+        self.snapshot.clone().ok_or_else(|| match &self.refused {
             Some(why) => Fault::Unavailable(format!("the file does not open again after a failure: {why}")),
             None => closed(),
-        })?;
-        database.begin_read().map_err(fault)
+        })
     }
 
     fn apply(&mut self, change: Change, deletes_nothing: bool) {

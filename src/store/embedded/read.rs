@@ -7,18 +7,23 @@ use super::layout::{
 use crate::base::clock::Timestamp;
 use crate::store::{Entry, Fault, IndexKey, Key, Listed};
 use bytes::Bytes;
-use redb::{ReadOnlyTable, ReadTransaction};
+use redb::{Database, ReadOnlyTable, ReadableDatabase};
 use std::ops::Bound;
 
+type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+/// Opened once after each transaction and shared by all readers: opening costs more than reading.
 pub(super) struct Snapshot {
-    transaction: ReadTransaction,
-    entries: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    entries: Rows,
+    index: Rows,
+    expiry: Rows,
 }
 
 impl Snapshot {
-    pub fn of(transaction: ReadTransaction) -> Result<Snapshot, Fault> {
-        let entries = transaction.open_table(ENTRIES).map_err(fault)?;
-        Ok(Snapshot { transaction, entries })
+    pub fn of(database: &Database) -> Result<Snapshot, Fault> {
+        let transaction = database.begin_read().map_err(fault)?;
+        let open = |table| transaction.open_table(table).map_err(fault);
+        Ok(Snapshot { entries: open(ENTRIES)?, index: open(INDEX)?, expiry: open(EXPIRY)? })
     }
 
     /// The entry under `key`, expired or not.
@@ -68,12 +73,11 @@ impl Snapshot {
     ) -> Result<Vec<Listed>, Fault> {
         let prefix = index_key(index.index, &index.value, b"");
         let from = index_key(index.index, &index.value, after.unwrap_or_default());
-        let rows = self.transaction.open_table(INDEX).map_err(fault)?;
         let mut page = Vec::new();
         if limit == 0 {
             return Ok(page);
         }
-        for row in rows.range::<&[u8]>(beyond(&from, after)).map_err(fault)? {
+        for row in self.index.range::<&[u8]>(beyond(&from, after)).map_err(fault)? {
             let (row, shelf) = row.map_err(fault)?;
             let Some(id) = row.value().strip_prefix(&prefix[..]) else { break };
             let key = Key { shelf: name(shelf.value())?, id: Bytes::copy_from_slice(id) };
@@ -90,10 +94,10 @@ impl Snapshot {
 
     /// The longest expired entries.
     pub fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<Key>, Fault> {
-        let rows = self.transaction.open_table(EXPIRY).map_err(fault)?;
         // Whatever expires at `now` sorts before the first that expires later.
         let end = now.0.saturating_add(1).to_be_bytes();
-        let rows = rows.range::<&[u8]>((Bound::Unbounded, Bound::Excluded(&end[..]))).map_err(fault)?;
+        let rows =
+            self.expiry.range::<&[u8]>((Bound::Unbounded, Bound::Excluded(&end[..]))).map_err(fault)?;
         let mut keys = Vec::new();
         for row in rows.take(limit) {
             keys.push(expiring(row.map_err(fault)?.0.value())?);

@@ -5,6 +5,7 @@ use super::file::{Opened, fault};
 use super::layout::{
     ABOUT, ENTRIES, EXPIRY, INDEX, VERSION_IS, Written, entry_key, expiry_key, index_key, write_row,
 };
+use super::read::Snapshot;
 use crate::base::clock::Timestamp;
 use crate::store::layer::{Layer, Row};
 use crate::store::{Fault, Key};
@@ -30,8 +31,8 @@ pub(super) fn run(shared: &Shared, reopen: &Reopen) {
         let flushed = catch_unwind(AssertUnwindSafe(|| flush(&batch)));
         let flushed = flushed.unwrap_or_else(|_| Err(Fault::Unavailable("the writer panicked".into())));
         match flushed {
-            Ok(()) => {
-                shared.flushed();
+            Ok(snapshot) => {
+                shared.flushed(snapshot);
                 answer(batch.waiters, &Ok(()));
             }
             Err(fault) => {
@@ -56,9 +57,10 @@ fn answer(waiters: Vec<oneshot::Sender<Result<(), Fault>>>, outcome: &Result<(),
     }
 }
 
-fn flush(batch: &Batch) -> Result<(), Fault> {
+/// Writes the batch; what the readers see from now on, if that is something new.
+fn flush(batch: &Batch) -> Result<Option<Snapshot>, Fault> {
     if batch.changes.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let mut transaction = batch.database.begin_write().map_err(fault)?;
     // After a crash the allocator's state is read, not rebuilt by walking the whole file.
@@ -75,7 +77,8 @@ fn flush(batch: &Batch) -> Result<(), Fault> {
         let mut about = transaction.open_table(ABOUT).map_err(fault)?;
         about.insert(VERSION_IS, batch.version).map_err(fault)?;
     }
-    transaction.commit().map_err(fault)
+    transaction.commit().map_err(fault)?;
+    Snapshot::of(&batch.database).map(Some)
 }
 
 type Rows<'t> = Table<'t, &'static [u8], &'static [u8]>;
