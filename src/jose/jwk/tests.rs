@@ -1,3 +1,5 @@
+//! Published keys: what is taken and what is refused, on the vectors of RFC 7517, 7638 and 8037.
+
 use super::*;
 use crate::jose::key::SigningKey;
 

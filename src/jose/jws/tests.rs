@@ -1,3 +1,5 @@
+//! The strict verifier: good tokens pass, every known way of cheating does not.
+
 use super::*;
 use crate::base::encode::base64url;
 use crate::jose::key::SigningKey;

@@ -1,3 +1,5 @@
+//! The ring: which key signs, which are published, which only verify.
+
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_000);

@@ -1,3 +1,5 @@
+//! Key sets of other parties: fetched once, again for an unknown key, and not too often.
+
 use super::*;
 use crate::jose::alg::Algorithm;
 use crate::jose::key::SigningKey;

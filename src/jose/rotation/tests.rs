@@ -1,3 +1,5 @@
+//! When keys are made, published, promoted and retired.
+
 use super::*;
 
 const HOUR: u64 = 3_600;
