@@ -59,7 +59,7 @@ impl<V: Clone> Cache<V> {
         self.shard(digest)?.write().remove(digest)
     }
 
-    /// Keeps only what `keep` says yes to. One shard is locked at a time.
+    /// Keeps only what `keep` says yes to. One shard is locked at a time: `keep` must not touch the cache.
     pub fn retain(&self, mut keep: impl FnMut(&Digest, &V) -> bool) {
         for shard in &self.shards {
             let mut shard = shard.write();

@@ -189,11 +189,12 @@ mod tests {
         block_on(async {
             let (started, has_started) = mpsc::channel();
             let (go, gate) = mpsc::channel::<()>();
-            let mut waiting = vec![Box::pin(work.run(move || {
+            type Waiting<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), Overloaded>> + 'a>>;
+            let first: Waiting<'_> = Box::pin(work.run(move || {
                 started.send(()).unwrap();
                 gate.recv().unwrap();
-            }))
-                as std::pin::Pin<Box<dyn Future<Output = Result<(), Overloaded>>>>];
+            }));
+            let mut waiting = vec![first];
             assert!(futures_util::poll!(waiting[0].as_mut()).is_pending());
             has_started.recv().unwrap();
             for _ in 0..WAITING {

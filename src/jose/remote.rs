@@ -4,7 +4,7 @@
 
 use super::Fault;
 use super::jwk::{JwkSet, MAX_SET};
-use super::jws::{KeySource, Rules, Verified, verify};
+use super::jws::{Jws, KeySource, Rules, Verified, verify};
 use crate::base::cache::Cache;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::fetch::{Fetch, Fetched};
@@ -95,17 +95,21 @@ impl RemoteKeys {
         }
     }
 
-    /// Verifies `token` with the party's keys, fetching them again once if none fits.
+    /// Verifies `token` with the party's keys. If none fits (or, for a token that names no key, none verifies) they are
+    /// fetched again, as seldom as that is allowed.
     pub async fn verify(&self, token: &str, of: KeysOf<'_>, rules: &Rules<'_>) -> Result<Verified, Fault> {
         // What is malformed must not cost a fetch.
-        super::jws::Jws::parse(token)?;
+        let nameless = Jws::parse(token)?.header().kid.is_none();
         let set = self.key_set(of).await?;
-        match verify(token, &KeySource::Set(&set), rules) {
-            Err(Fault::UnknownKey) => {
-                let newer = self.newer_key_set(of).await?;
-                verify(token, &KeySource::Set(&newer), rules)
-            }
-            other => other,
+        let fault = match verify(token, &KeySource::Set(&set), rules) {
+            Err(fault @ Fault::UnknownKey) => fault,
+            Err(fault @ Fault::Signature) if nameless => fault,
+            other => return other,
+        };
+        match self.newer_key_set(of).await {
+            Ok(newer) => verify(token, &KeySource::Set(&newer), rules),
+            Err(Fault::UnknownKey) => Err(fault),
+            Err(unavailable) => Err(unavailable),
         }
     }
 }

@@ -113,6 +113,29 @@ fn an_unknown_key_is_fetched_at_once_and_then_seldom() {
 }
 
 #[test]
+fn a_party_that_names_no_keys_may_rotate_them_too() {
+    let (a, b) = (key(), key());
+    let (played, remote) = Played::new(&[]);
+    let nameless = |key: &SigningKey| {
+        let mut members = key.public().to_json();
+        members.remove("kid");
+        Ok(Fetched::ok("application/json", json!({ "keys": [members] }).to_string()))
+    };
+    let rules =
+        Rules { expiry: crate::jose::Expiry::Ignored, ..Rules::new(&[Algorithm::ES256], Timestamp(0)) };
+    let judge = |key: &SigningKey| {
+        let token = key.forge(r#"{"alg":"ES256"}"#, "{}");
+        now(remote.verify(&token, KeysOf::Uri(URI), &rules)).map(|_| ())
+    };
+    *played.answer.lock().unwrap() = nameless(&a);
+    assert_eq!(judge(&a), Ok(()));
+    *played.answer.lock().unwrap() = nameless(&b);
+    assert_eq!(judge(&b), Ok(()));
+    assert_eq!(judge(&a), Err(Fault::Signature));
+    assert_eq!(played.fetched(), 2);
+}
+
+#[test]
 fn a_failure_is_remembered_for_a_moment_and_known_keys_go_on() {
     let a = key();
     let (played, remote) = Played::new(&[&a]);
@@ -175,7 +198,8 @@ fn a_malformed_token_costs_no_fetch() {
 fn whoever_asks_during_a_fetch_waits_for_that_fetch() {
     type Waiting = std::pin::Pin<Box<dyn Future<Output = Result<Arc<JwkSet>, Fault>> + Send>>;
     let a = key();
-    let (remote, waiting): (Arc<Std<Option<RemoteKeys>>>, Arc<Std<Vec<Waiting>>>) = Default::default();
+    let remote: Arc<Std<Option<RemoteKeys>>> = Arc::default();
+    let waiting: Arc<Std<Vec<Waiting>>> = Arc::default();
     let fetched = Arc::new(Std::new(0));
     let (inner, queue, count, answer) = (remote.clone(), waiting.clone(), fetched.clone(), serve(&[&a]));
     let fetch = Fetch::scripted(move |_| {
