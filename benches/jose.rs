@@ -1,6 +1,8 @@
 //! Minting, verifying and looking up a token: what a request costs before any of its own work. Figures and the lines
 //! they must not cross stand in `benches/README.md`.
 
+#![allow(clippy::expect_used, reason = "a bench may fail by panicking")]
+
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use oidcop_proxy::base::cache::Cache;
 use oidcop_proxy::base::clock::Timestamp;
