@@ -38,6 +38,13 @@ pub fn from_base64_lenient(text: &str) -> Option<Vec<u8>> {
     LENIENT_STANDARD.decode(text).or_else(|_| LENIENT_URL.decode(text)).ok()
 }
 
+/// The value of `Sec-WebSocket-Accept` for a client's key (RFC 6455 §4.2.2). SHA-1 protects nothing here: it only
+/// shows that the server speaks the protocol.
+pub fn websocket_accept(key: &str) -> String {
+    let joined = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    base64(ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, joined.as_bytes()).as_ref())
+}
+
 pub fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {

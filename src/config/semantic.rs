@@ -1,0 +1,68 @@
+//! What no single value shows: contradictions between settings, and what is allowed but hardly meant.
+
+use super::Config;
+
+/// Every contradiction: the path as it is written in a fault, and what to do.
+pub(super) fn contradictions(config: &Config) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    front(config, &mut found);
+    server(config, &mut found);
+    found
+}
+
+fn front(config: &Config, found: &mut Vec<(String, String)>) {
+    let front = &config.front;
+    if front.listen.is_empty() {
+        found.push(("front.listen".into(), "no address to listen on: name one, such as 0.0.0.0:443".into()));
+    }
+    if front.tls.certificates.is_empty() {
+        let says =
+            "no certificate: name its `cert` and `key` files (`oidcop-proxy dev-cert` makes some to try)";
+        found.push(("front.tls.certificates".into(), says.into()));
+    }
+    let redirects = front.redirect.iter().flat_map(|redirect| redirect.listen.iter());
+    for (nth, address) in redirects.enumerate() {
+        if address.port() != 0 && front.listen.contains(address) {
+            let says = format!("`{address}` is already listened on with TLS: take another port");
+            found.push((format!("front.redirect.listen[{nth}]"), says));
+        }
+    }
+    for (nth, address) in front.listen.iter().enumerate() {
+        if address.port() != 0 && front.listen.iter().take(nth).any(|other| other == address) {
+            found.push((
+                format!("front.listen[{nth}]"),
+                format!("`{address}` is listed twice: keep one of them"),
+            ));
+        }
+    }
+}
+
+fn server(config: &Config, found: &mut Vec<(String, String)>) {
+    if let Some(admin) = config.server.admin
+        && !admin.ip().is_loopback()
+    {
+        let says =
+            format!("`{admin}` is not on loopback, and this listener asks for no credentials: use 127.0.0.1");
+        found.push(("server.admin".into(), says));
+    }
+    if let Some(whoami) = config.demo.whoami
+        && !whoami.ip().is_loopback()
+    {
+        let says =
+            format!("`{whoami}` is not on loopback, and the demo shows whatever reaches it: use 127.0.0.1");
+        found.push(("demo.whoami".into(), says));
+    }
+    // sun_path of unix(7) holds 108 bytes with its end.
+    if config.server.control.as_os_str().len() > 100 {
+        found.push((
+            "server.control".into(),
+            "a socket's path must not be longer than 100 bytes: shorten it".into(),
+        ));
+    }
+}
+
+/// What is allowed but hardly meant.
+pub(super) fn warnings(config: &Config) -> Vec<(String, String)> {
+    let _ = config;
+    Vec::new()
+}

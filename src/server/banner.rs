@@ -1,0 +1,49 @@
+//! The greeting of a server that was started to be tried.
+
+use crate::config::Config;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// What a person needs to take the first steps.
+pub fn text(
+    config: &Config,
+    listening: &[SocketAddr],
+    whoami: Option<SocketAddr>,
+    authority: Option<&Path>,
+) -> String {
+    let mut out = String::new();
+    let origin = match (&config.op, listening.first()) {
+        (Some(op), _) => op.issuer.clone(),
+        (None, Some(address)) => format!("https://{address}"),
+        (None, None) => String::new(),
+    };
+    let _ = writeln!(out, "\noidcop-proxy {}\n", env!("CARGO_PKG_VERSION"));
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(out, "  {name:<10} {value}");
+    };
+    for address in listening {
+        line("listening", format!("https://{address}"));
+    }
+    if config.op.is_some() {
+        line("issuer", format!("{origin} (discovery: {origin}/.well-known/openid-configuration)"));
+        line("people", "alice, password correct horse battery staple; more in conf/users.yaml".into());
+    }
+    if let Some(whoami) = whoami {
+        line("upstream", format!("whoami at http://{whoami}, a demo of this program's own"));
+    }
+    let ca = authority.map(|path| path.display().to_string());
+    if let Some(ca) = &ca {
+        line(
+            "trust",
+            format!("{ca} is a development authority: curl --cacert {ca} …, or import it in the browser"),
+        );
+    }
+    let curl = ca.map_or_else(|| "curl".to_owned(), |ca| format!("curl --cacert {ca}"));
+    let _ = writeln!(
+        out,
+        "\nTry next\n  {curl} {origin}/public/hello\n  {curl} -i {origin}/api/hello\n  \
+         {curl} {origin}/.well-known/openid-configuration\n"
+    );
+    out
+}
