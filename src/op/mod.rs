@@ -10,6 +10,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 mod grant;
+mod keys;
 mod page;
 mod prompt;
 mod record;
@@ -30,13 +31,17 @@ use crate::base::fetch::Fetch;
 use crate::base::random::Random;
 use crate::base::secret::AtRestKey;
 use crate::base::work::Work;
+use crate::jose::RemoteKeys;
 use crate::store::Store;
 use bytes::Bytes;
 use clients::Clients;
 use http::{Request, Response};
+use keys::Keys;
 use std::net::IpAddr;
 use std::sync::Arc;
+use token::introspect::Verdicts;
 use token::life::Lives;
+use token::refresh::RefreshKeys;
 
 /// Where a request came from, as the front door knows it.
 #[derive(Clone, Debug)]
@@ -71,6 +76,8 @@ pub enum Fault {
     Store(#[from] crate::store::Fault),
     #[error(transparent)]
     Randomness(#[from] crate::base::random::NoRandomness),
+    #[error(transparent)]
+    Jose(#[from] crate::jose::Fault),
     /// Something the operator must put right.
     #[error("{0}")]
     Setting(String),
@@ -80,6 +87,11 @@ pub enum Fault {
 struct Shared {
     kit: Kit,
     lives: Lives,
+    verdicts: Verdicts,
+    keys: Keys,
+    refresh_keys: RefreshKeys,
+    /// The key sets of clients.
+    remote: RemoteKeys,
     /// Makes subject identifiers. Changing it would change every `sub`.
     subject_key: [u8; 32],
 }
@@ -101,7 +113,15 @@ impl Op {
     /// The store or the at-rest key does not work, or the settings contradict themselves.
     pub async fn open(kit: Kit, settings: Settings) -> Result<Op, Fault> {
         let subject_key = kit.at_rest.derive("subject identifiers");
-        let shared = Arc::new(Shared { kit, lives: Lives::default(), subject_key });
+        let shared = Arc::new(Shared {
+            lives: Lives::default(),
+            verdicts: Verdicts::default(),
+            keys: Keys::open(&kit, &settings).await?,
+            refresh_keys: RefreshKeys::new(&kit.at_rest),
+            remote: RemoteKeys::new(kit.fetch.clone(), kit.clock.clone()),
+            subject_key,
+            kit,
+        });
         Op::over(shared, settings, 1)
     }
 
@@ -127,16 +147,28 @@ impl Op {
 
     /// The judgement on a token that was judged before: no lock held across await, no store. `None` = ask
     /// [`Op::introspect`].
-    pub fn seen(&self, _presented: Presented<'_>) -> Option<Verdict> {
-        None
+    pub fn seen(&self, presented: Presented<'_>) -> Option<Verdict> {
+        token::introspect::seen(self, presented)
     }
 
     /// The judgement on any token.
     ///
     /// # Errors
     /// The store cannot say: the caller must refuse (503).
-    pub async fn introspect(&self, _presented: Presented<'_>) -> Result<Verdict, Fault> {
-        Ok(Verdict::Inactive)
+    pub async fn introspect(&self, presented: Presented<'_>) -> Result<Verdict, Fault> {
+        Ok(token::introspect::introspect(self, presented).await?)
+    }
+
+    /// Housekeeping: removes at most `budget` expired records, turns signing keys over when their time has come.
+    /// To be called every few seconds, and again at once while it returns `budget`.
+    ///
+    /// # Errors
+    /// The store does not work. What was not done is done next time.
+    pub async fn tend(&self, now: crate::base::clock::Timestamp, budget: usize) -> Result<usize, Fault> {
+        let swept = self.store().sweep(now, budget).await?;
+        self.shared.verdicts.tidy(now);
+        self.tend_keys(now).await?;
+        Ok(swept)
     }
 
     pub fn settings(&self) -> &Settings {

@@ -1,10 +1,18 @@
 //! Client authentication: one file per method, one row each (RFC 6749 §2.3, OpenID Connect Core §9).
 
+mod client_secret_basic;
+mod client_secret_post;
+mod none;
+mod private_key_jwt;
+
 use super::Op;
-use super::error::Result;
+use super::endpoint::Call;
+use super::error::{Result, invalid_client, invalid_request};
 use super::record::client::Client;
 use super::request::params::Params;
 use crate::base::clock::Timestamp;
+use crate::base::encode::base64url;
+use crate::base::secret::{equal, sha256};
 use async_trait::async_trait;
 use http::HeaderMap;
 use std::sync::Arc;
@@ -31,6 +39,8 @@ impl Authenticated {
 pub struct Credentials<'a> {
     pub headers: &'a HeaderMap,
     pub params: &'a Params,
+    /// The path that was called.
+    pub path: &'a str,
     pub now: Timestamp,
 }
 
@@ -47,4 +57,68 @@ pub trait ClientAuth: Sync + Send {
     async fn prove(&self, op: &Op, client: &Client, presented: &Credentials<'_>) -> Result<()>;
 }
 
-pub const METHODS: &[&dyn ClientAuth] = &[];
+pub const METHODS: &[&dyn ClientAuth] = &[
+    &client_secret_basic::ClientSecretBasic,
+    &client_secret_post::ClientSecretPost,
+    &private_key_jwt::PrivateKeyJwt,
+    &none::None,
+];
+
+/// The client that sent this request, proven by the one method it registered (RFC 6749 §2.3).
+///
+/// # Errors
+/// `invalid_client`, without saying which part was wrong; `invalid_request` for more than one method.
+pub async fn authenticate(op: &Op, call: &Call<'_>, params: &Params) -> Result<Authenticated> {
+    let presented = Credentials {
+        headers: call.request.headers(),
+        params,
+        path: call.request.uri().path(),
+        now: call.now,
+    };
+    let mut claimed: Option<(&'static dyn ClientAuth, String)> = None;
+    for method in METHODS {
+        let Some(client_id) = method.claims(&presented)? else { continue };
+        // RFC 6749 §2.3: no more than one method in each request.
+        if claimed.is_some() {
+            return Err(invalid_request("The client authenticates by more than one method"));
+        }
+        claimed = Some((*method, client_id));
+    }
+    let Some((method, client_id)) = claimed else {
+        return Err(invalid_client("The client did not authenticate"));
+    };
+    // A client_id beside the credentials must be the same (RFC 6749 §3.2.1).
+    if params.one("client_id").is_some_and(|beside| beside != client_id) {
+        return Err(invalid_request("The client_id is not that of the credentials"));
+    }
+    let Some(client) = op.client(&client_id, call.now).await? else {
+        return Err(refused().because("unknown client"));
+    };
+    if client.metadata.token_endpoint_auth_method != method.name() {
+        return Err(refused().because(format!("{} is not the registered method", method.name())));
+    }
+    method.prove(op, &client, &presented).await?;
+    Ok(Authenticated { client, method: method.name() })
+}
+
+/// One text for everything: who guesses learns nothing.
+fn refused() -> super::error::Error {
+    invalid_client("The client is unknown or its authentication is not valid")
+}
+
+/// Compares a client secret with its digest.
+fn check_secret(client: &Client, secret: &str, now: Timestamp) -> Result<()> {
+    let digest = base64url(&sha256(secret.as_bytes()));
+    let known = client.secret_digest.as_deref().unwrap_or("");
+    if !equal(digest.as_bytes(), known.as_bytes()) {
+        return Err(refused().because("wrong secret"));
+    }
+    // RFC 7591 §3.2.1: zero stands for never, and is stored as none.
+    if client.secret_expires.is_some_and(|expires| expires <= now) {
+        return Err(refused().because("the secret has expired"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,18 @@
 //!
 //! A grant proves its credential and returns an [`Issue`]: what may be minted. It mints nothing itself.
 
+mod authorization_code;
+mod client_credentials;
+mod refresh_token;
+
 use super::Op;
 use super::client_auth::Authenticated;
 use super::error::Result;
+use super::record::client::Client;
+use super::record::family::Lineage;
 use super::request::params::Params;
 use super::token::mint::Issue;
+use super::token::refresh::RefreshToken;
 use crate::base::clock::Timestamp;
 use async_trait::async_trait;
 
@@ -17,8 +24,44 @@ pub trait Grant: Sync + Send {
     fn name(&self) -> &'static str;
     /// The section that defines it.
     fn spec(&self) -> &'static str;
-    /// The client was authenticated by its registered method and may use this grant.
+    /// Whether the client may use it, by what it registered.
+    fn allows(&self, client: &Client) -> bool {
+        client.may_use_grant(self.name())
+    }
+    /// The client was authenticated by its registered method and may use this grant. Called again if something
+    /// changed before the issue was committed.
     async fn prove(&self, op: &Op, client: &Authenticated, params: &Params, now: Timestamp) -> Result<Issue>;
 }
 
-pub const GRANTS: &[&dyn Grant] = &[];
+pub const GRANTS: &[&dyn Grant] = &[
+    &authorization_code::AuthorizationCode,
+    &refresh_token::RefreshTokenGrant,
+    &client_credentials::ClientCredentials,
+];
+
+/// The scope that `params` ask for, if they do: each value once, in order.
+fn asked_scope(params: &Params) -> Option<Vec<String>> {
+    let mut asked: Vec<String> = Vec::new();
+    for scope in params.one("scope")?.split(' ').filter(|scope| !scope.is_empty()) {
+        if !asked.iter().any(|known| known == scope) {
+            asked.push(scope.to_owned());
+        }
+    }
+    Some(asked)
+}
+
+/// The lineage whose current token is `token`.
+fn lineage(
+    op: &Op,
+    token: &RefreshToken,
+    generation: u64,
+    previous: Option<(String, Timestamp)>,
+    family_ends: Timestamp,
+    now: Timestamp,
+) -> Lineage {
+    let expires = now.plus(op.settings.lifetimes.refresh_token.0).min(family_ends);
+    Lineage { generation, current: token.digest(), previous, expires }
+}
+
+#[cfg(test)]
+mod tests;

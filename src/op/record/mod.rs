@@ -8,5 +8,7 @@ pub mod consent;
 pub mod denied;
 pub mod family;
 pub mod interaction;
+pub mod key;
 pub mod mark;
+pub mod replay;
 pub mod session;

@@ -142,6 +142,8 @@ pub enum Parent {
     Account(String),
     /// One access token, by its `jti` or the digest of its handle.
     Token(String),
+    /// One of our signing keys, by its `kid`: it ends when the key is revoked.
+    Key(String),
 }
 
 const SHARDS: usize = 64;

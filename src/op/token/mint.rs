@@ -1,14 +1,29 @@
-//! The only place an OAuth token is born.
+//! The only place where an OAuth token is born: codes, access tokens, ID tokens; refresh tokens are handed out here.
 
+use super::access::{self, AccessClaims};
+use super::audience::{self, Target};
+use super::id_token;
+use super::introspect::{self, Facts};
+use super::life::{Life, Parent};
+use super::parents::{Bonds, Marked};
 use crate::base::clock::Timestamp;
+use crate::base::encode::base64url;
+use crate::base::secret::sha256;
+use crate::jose::{Algorithm, SigningKey};
 use crate::op::Op;
-use crate::op::error::{Code as ErrorCode, Error, Result};
+use crate::op::client_auth::Authenticated;
+use crate::op::error::{
+    Code as ErrorCode, Error, Result, invalid_client, invalid_grant, server_error, unavailable,
+};
+use crate::op::record::access::Access;
 use crate::op::record::code::Code;
-use crate::op::record::family::{Authorization, Family, Lineage};
-use crate::op::record::mark::Mark;
+use crate::op::record::family::Authorization;
 use crate::op::record::session::Session;
-use crate::store::record::{check, put};
-use crate::store::{Change, Durability, Expect};
+use crate::op::settings::Format;
+use crate::store::record::{self, check, put};
+use crate::store::{Change, Durability, Expect, Fault};
+use serde_json::Value;
+use std::sync::Arc;
 
 /// What the authorization endpoint grants: the code will stand for exactly this.
 #[derive(Debug)]
@@ -27,7 +42,8 @@ pub struct CodeGrant {
 /// neither the client nor the account disabled at the very moment it is stored.
 ///
 /// # Errors
-/// `access_denied` if one of them has ended meanwhile; otherwise the store's.
+/// `access_denied` if one of them has ended meanwhile; otherwise the store's (`temporarily_unavailable` for a conflict
+/// over `changes`).
 pub async fn code(op: &Op, grant: CodeGrant, now: Timestamp) -> Result<String> {
     let handle = op.random().token()?;
     let redeem_until = now.plus(op.settings.lifetimes.code.0);
@@ -45,20 +61,26 @@ pub async fn code(op: &Op, grant: CodeGrant, now: Timestamp) -> Result<String> {
         forget: redeem_until,
     };
     let mut changes = grant.changes;
+    let theirs = changes.len();
     changes.push(put(&code, Expect::Absent)?);
     let a = &code.authorization;
-    changes.push(check::<Mark>(Mark::of_client(&a.client_id), Expect::NotDead));
-    changes.push(check::<Mark>(Mark::of_account(&a.account), Expect::NotDead));
+    let client = Marked::client(op, &a.client_id, now).await?;
+    let account = Marked::account(op, &a.account, now).await?;
+    // A sign-in from before the account's mark counts no more.
+    if client.disabled() || !account.spares(a.auth_time) {
+        return Err(meanwhile());
+    }
+    changes.extend([client.check(), account.check()]);
     changes.extend(a.sid.clone().map(|sid| check::<Session>(sid, Expect::Alive)));
     match op.store().commit(changes, Durability::Durable, now).await {
         Ok(_) => Ok(handle),
-        Err(fault) if fault.is_conflict() => Err(Error::new(
-            ErrorCode::AccessDenied,
-            "The session, the account or the client has ended meanwhile",
-        )
-        .because(fault)),
+        Err(Fault::Conflict { position }) if position >= theirs => Err(meanwhile()),
         Err(fault) => Err(fault.into()),
     }
+}
+
+fn meanwhile() -> Error {
+    Error::new(ErrorCode::AccessDenied, "The session, the account or the client has ended meanwhile")
 }
 
 /// What a grant proved: everything that may be minted, and the changes that must be committed with it.
@@ -66,16 +88,219 @@ pub async fn code(op: &Op, grant: CodeGrant, now: Timestamp) -> Result<String> {
 pub struct Issue {
     /// Who and what for. For client_credentials `account` is empty.
     pub authorization: Authorization,
-    /// The family to mint in; `None` for client_credentials.
-    pub family: Option<Family>,
-    /// A refresh token to hand out, if any, with the lineage it belongs to (already part of `family`).
-    pub refresh: Option<(String, Lineage)>,
+    /// The family to mint in, and when it ends; `None` for client_credentials.
+    pub family: Option<Descent>,
+    /// The session to bind the tokens to: it must be alive.
+    pub sid: Option<String>,
+    /// When the person authorized; for client_credentials, now. A parent that was marked since is deadly.
+    pub since: Timestamp,
+    /// The refresh token to hand out, if any (its lineage is part of `changes`).
+    pub refresh: Option<String>,
     pub nonce: Option<String>,
-    /// An ID token is due (`openid` was granted).
-    pub id_token: bool,
     /// The scope and resources of this answer (may be narrower than the authorization's).
     pub scope: Vec<String>,
     pub resources: Vec<String>,
     /// The grant's own changes (code spent, family written), committed together with the parents' checks.
     pub changes: Vec<Change>,
+}
+
+/// The family of an [`Issue`].
+#[derive(Debug)]
+pub struct Descent {
+    pub id: String,
+    pub ends: Timestamp,
+}
+
+/// What the token endpoint answers with (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3).
+#[derive(Debug)]
+pub struct TokenAnswer {
+    pub access_token: String,
+    /// In seconds.
+    pub expires_in: u64,
+    pub scope: String,
+    pub refresh_token: Option<String>,
+    pub id_token: Option<String>,
+}
+
+/// Why nothing was minted.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something changed between proof and commit: prove again.
+    Again,
+    Refused(Error),
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure::Refused(error.into())
+    }
+}
+
+/// Mints what `issue` allows and commits its changes together with the checks that every parent is alive: all or
+/// nothing. The access token is known to [`Op::seen`] when this returns.
+pub async fn mint(
+    op: &Op,
+    client: &Authenticated,
+    issue: Issue,
+    now: Timestamp,
+) -> std::result::Result<TokenAnswer, Failure> {
+    let Target { audience, format, lifetime } =
+        audience::target(&op.settings, &issue.resources, &issue.scope);
+    let jti = access::jti(op.random(), issue.family.as_ref().map(|family| family.id.as_str()))?;
+    let mut bonds = Bonds::new(op);
+    let form = Form::begin(op, format, &jti, &mut bonds)?;
+    tie(&issue, &mut bonds);
+    // Every life is held: a parent that ends from here on takes the token along.
+    let Parents { ends, checks } = Parents::look(op, &issue, now).await?;
+    let expires = now.plus(lifetime).min(ends);
+    let Ok(life) = bonds.life() else { return Err(Failure::Again) };
+    let facts = facts(&issue, audience, jti, life, now, expires);
+    let (access_token, stored) = form.write(op, &facts)?;
+    let openid = issue.family.is_some() && issue.scope.iter().any(|scope| scope == "openid");
+    let id_token =
+        openid.then(|| id_token::sign(op, client.client(), &issue, &access_token, now)).transpose()?;
+
+    let Issue { mut changes, refresh, scope, .. } = issue;
+    changes.extend(stored);
+    // What writes nothing needs no commit: a parent that ends after it was looked at ends the life, and its mark is
+    // not older than the token.
+    if !changes.is_empty() {
+        changes.extend(checks);
+        match op.store().commit(changes, Durability::Durable, now).await {
+            Ok(_) => {}
+            Err(fault) if fault.is_conflict() => return Err(Failure::Again),
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    introspect::remember(op, &access_token, Arc::new(facts));
+    let expires_in = now.until(expires);
+    Ok(TokenAnswer { access_token, expires_in, scope: scope.join(" "), refresh_token: refresh, id_token })
+}
+
+/// What an access token is made of.
+enum Form {
+    Jwt(SigningKey),
+    Opaque(String),
+}
+
+impl Form {
+    /// Ties `bonds` to what stands for the token itself.
+    fn begin(op: &Op, format: Format, jti: &str, bonds: &mut Bonds<'_>) -> Result<Form> {
+        if format == Format::Opaque {
+            let handle = op.random().token()?;
+            bonds.tie(Parent::Token(base64url(&sha256(handle.as_bytes()))));
+            return Ok(Form::Opaque(handle));
+        }
+        let no_key = || server_error("there is no key for access tokens");
+        let key = op.ring().signer(Algorithm::ES256).cloned().ok_or_else(no_key)?;
+        bonds.tie(Parent::Token(jti.to_owned()));
+        bonds.tie(Parent::Key(key.kid().to_owned()));
+        // Revoking a key takes it out of the ring before it ends its life: this look comes after the tie.
+        if op.ring().verify_key(key.kid()).is_none() {
+            return Err(unavailable("the signing key was revoked this moment"));
+        }
+        Ok(Form::Jwt(key))
+    }
+
+    /// The token's text, and what must be stored with it.
+    fn write(self, op: &Op, facts: &Facts) -> Result<(String, Option<Change>)> {
+        let claims = AccessClaims::of(facts, &op.settings.issuer);
+        match self {
+            Form::Jwt(key) => {
+                let claims = serde_json::to_vec(&claims).map_err(server_error)?;
+                Ok((key.sign(access::TYP, &claims).map_err(server_error)?, None))
+            }
+            Form::Opaque(handle) => {
+                let digest = base64url(&sha256(handle.as_bytes()));
+                let claims = match serde_json::to_value(&claims).map_err(server_error)? {
+                    Value::Object(claims) => claims,
+                    _ => return Err(server_error("claims are no object")),
+                };
+                let stored = put(&Access { digest, claims, expires: facts.expires }, Expect::Absent)?;
+                Ok((handle, Some(stored)))
+            }
+        }
+    }
+}
+
+fn tie(issue: &Issue, bonds: &mut Bonds<'_>) {
+    let a = &issue.authorization;
+    bonds.tie(Parent::Client(a.client_id.clone()));
+    if let Some(family) = &issue.family {
+        bonds.tie(Parent::Family(family.id.clone()));
+        bonds.tie(Parent::Account(a.account.clone()));
+    }
+    if let Some(sid) = &issue.sid {
+        bonds.tie(Parent::Session(sid.clone()));
+    }
+}
+
+/// The parents as the store has them.
+struct Parents {
+    /// When the first of them ends by itself.
+    ends: Timestamp,
+    /// What a commit is held to.
+    checks: Vec<Change>,
+}
+
+impl Parents {
+    async fn look(op: &Op, issue: &Issue, now: Timestamp) -> Result<Parents> {
+        let a = &issue.authorization;
+        let client = Marked::client(op, &a.client_id, now).await?;
+        let mut checks = vec![client.check()];
+        let Some(family) = &issue.family else {
+            return match client.spares(now) {
+                true => Ok(Parents { ends: Timestamp::NEVER, checks }),
+                false if client.disabled() => Err(invalid_client("The client is disabled")),
+                // Its tokens were ended in this very second; in the next one new ones can be told from them.
+                false => Err(unavailable("the client's tokens were ended this second")),
+            };
+        };
+        let account = Marked::account(op, &a.account, now).await?;
+        checks.push(account.check());
+        let mut ends = family.ends;
+        if let Some(sid) = &issue.sid {
+            let session = record::get::<Session>(op.store(), sid.clone(), now).await?;
+            let session = session.filter(|session| !session.dead).ok_or_else(over)?;
+            ends = ends.min(session.record.expires);
+            checks.push(check::<Session>(sid.clone(), Expect::Alive));
+        }
+        if !client.spares(issue.since) || !account.spares(issue.since) || ends <= now {
+            return Err(over());
+        }
+        Ok(Parents { ends, checks })
+    }
+}
+
+fn over() -> Error {
+    invalid_grant("The authorization is no longer valid")
+}
+
+fn facts(
+    issue: &Issue,
+    audience: Vec<String>,
+    jti: String,
+    life: Arc<Life>,
+    now: Timestamp,
+    expires: Timestamp,
+) -> Facts {
+    let a = &issue.authorization;
+    let account = issue.family.is_some().then(|| a.account.clone());
+    Facts {
+        client_id: a.client_id.clone(),
+        subject: a.subject.clone(),
+        username: account.clone(),
+        // A client that acts for itself has not authenticated as a person does.
+        auth_time: account.is_some().then_some(a.auth_time),
+        acr: a.acr.clone(),
+        account,
+        scope: issue.scope.clone(),
+        audience,
+        jti,
+        family: issue.family.as_ref().map(|family| family.id.clone()),
+        sid: issue.sid.clone(),
+        issued: now,
+        expires,
+        life,
+    }
 }

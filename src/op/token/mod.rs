@@ -1,5 +1,11 @@
 //! The life of a token: minted, presented, revoked.
 
+pub mod access;
+pub mod audience;
+mod id_token;
 pub mod introspect;
 pub mod life;
 pub mod mint;
+pub mod parents;
+pub mod refresh;
+pub mod revoke;

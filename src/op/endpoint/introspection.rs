@@ -1,0 +1,149 @@
+//! Token introspection (RFC 7662): for the client a token was issued to, and for those its resource names. To
+//! everybody else every token is inactive, and inactive says nothing more.
+
+use super::{Call, Cors, Endpoint, ErrorForm};
+use crate::base::clock::Timestamp;
+use crate::op::client_auth::authenticate;
+use crate::op::error::{Error, Result, invalid_client, unavailable};
+use crate::op::record::family::Family;
+use crate::op::record::session::Session;
+use crate::op::request::params::Params;
+use crate::op::token::audience;
+use crate::op::token::introspect::{Facts, Presented, Verdict, introspect};
+use crate::op::token::parents::Marked;
+use crate::op::token::refresh::RefreshToken;
+use crate::op::{Op, serve};
+use crate::store::record::{self, Stored};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+pub struct Introspection;
+
+#[async_trait]
+impl Endpoint for Introspection {
+    fn name(&self) -> &'static str {
+        "introspection"
+    }
+    fn spec(&self) -> &'static str {
+        "https://www.rfc-editor.org/rfc/rfc7662#section-2"
+    }
+    fn methods(&self) -> &'static [Method] {
+        &[Method::POST]
+    }
+    fn error_form(&self) -> ErrorForm {
+        ErrorForm::Json
+    }
+    fn cors(&self) -> Cors {
+        Cors::Never
+    }
+
+    fn describe(&self, op: &Op, metadata: &mut Map<String, Value>) {
+        metadata.insert("introspection_endpoint".into(), json!(serve::address(op, self)));
+    }
+
+    async fn answer(&self, op: &Op, call: Call<'_>) -> Result<Response<Bytes>> {
+        let params = Params::from_body(call.request, &op.settings.limits)?;
+        let client = authenticate(op, &call, &params).await?;
+        // §2.1: or anybody could go fishing for tokens.
+        if client.client().is_public() {
+            return Err(invalid_client("A client that cannot authenticate may not introspect"));
+        }
+        let token = params.required("token")?;
+        let asker = &client.client().client_id;
+        // The hint is not needed: the forms of our tokens differ.
+        let found = match RefreshToken::read(op, token) {
+            Some(refresh) => refresh_token(op, &refresh, asker, call.now).await?,
+            None => access_token(op, token, asker).await?,
+        };
+        let body = found.map_or_else(|| json!({ "active": false }), Value::Object);
+        Ok(serve::json(StatusCode::OK, &body))
+    }
+}
+
+async fn access_token(op: &Op, token: &str, asker: &str) -> Result<Option<Map<String, Value>>> {
+    let verdict = introspect(op, Presented { token }).await.map_err(Error::from)?;
+    let Verdict::Active(facts) = verdict else { return Ok(None) };
+    let named = facts.audience.iter().filter_map(|uri| audience::find(&op.settings, uri));
+    let listed = named.flat_map(|resource| &resource.introspectors).any(|introspector| introspector == asker);
+    Ok((listed || facts.client_id == asker).then(|| members(op, &facts)))
+}
+
+/// RFC 7662 §2.2, RFC 9068 §2.2.
+fn members(op: &Op, facts: &Facts) -> Map<String, Value> {
+    let mut members = Map::new();
+    let mut add = |name: &str, value: Value| {
+        if !value.is_null() {
+            members.insert(name.to_owned(), value);
+        }
+    };
+    add("active", true.into());
+    add("scope", facts.scope.join(" ").into());
+    add("client_id", facts.client_id.clone().into());
+    add("username", json!(facts.username));
+    add("token_type", "Bearer".into());
+    add("exp", facts.expires.0.into());
+    add("iat", facts.issued.0.into());
+    add("nbf", facts.issued.0.into());
+    add("sub", facts.subject.clone().into());
+    add("aud", one_or_many(&facts.audience));
+    add("iss", op.settings.issuer.clone().into());
+    add("jti", facts.jti.clone().into());
+    add("sid", json!(facts.sid));
+    add("auth_time", json!(facts.auth_time));
+    add("acr", json!(facts.acr));
+    members
+}
+
+fn one_or_many(list: &[String]) -> Value {
+    match list {
+        [one] => json!(one),
+        many => json!(many),
+    }
+}
+
+/// A refresh token is its own client's business alone.
+async fn refresh_token(
+    op: &Op,
+    token: &RefreshToken,
+    asker: &str,
+    now: Timestamp,
+) -> Result<Option<Map<String, Value>>> {
+    let found = record::get::<Family>(op.store(), token.family.clone(), now).await?;
+    let Some(Stored { record: family, dead: false, .. }) = found else { return Ok(None) };
+    let authorization = &family.authorization;
+    let Some(lineage) = &family.refresh else { return Ok(None) };
+    let current = lineage.current == token.digest() && lineage.expires > now;
+    if !current || authorization.client_id != asker || !lives(op, &family, now).await? {
+        return Ok(None);
+    }
+    let members = json!({
+        "active": true,
+        "scope": authorization.scope.join(" "),
+        "client_id": authorization.client_id,
+        "username": authorization.account,
+        "token_type": "refresh_token",
+        "exp": lineage.expires,
+        "iat": family.created,
+        "sub": authorization.subject,
+        "iss": op.settings.issuer,
+    });
+    match members {
+        Value::Object(members) => Ok(Some(members)),
+        _ => Err(unavailable("members are no object")),
+    }
+}
+
+/// Whether a refresh would be granted.
+async fn lives(op: &Op, family: &Family, now: Timestamp) -> Result<bool> {
+    let authorization = &family.authorization;
+    let client = Marked::client(op, &authorization.client_id, now).await?;
+    let account = Marked::account(op, &authorization.account, now).await?;
+    if !client.spares(family.created) || !account.spares(family.created) {
+        return Ok(false);
+    }
+    let Some(sid) = authorization.sid.as_ref().filter(|_| !authorization.offline) else { return Ok(true) };
+    let session = record::get::<Session>(op.store(), sid.clone(), now).await?;
+    Ok(session.is_some_and(|session| !session.dead))
+}

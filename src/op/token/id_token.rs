@@ -1,0 +1,61 @@
+//! ID tokens (OpenID Connect Core §2). The claims of scopes are userinfo's business in the code flow (§5.4).
+
+use super::mint::Issue;
+use crate::base::clock::Timestamp;
+use crate::jose::{Algorithm, SigningKey};
+use crate::op::Op;
+use crate::op::error::{Result, server_error};
+use crate::op::record::client::Client;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    /// One audience, so no `azp` (OpenID Connect Core §2, errata 2).
+    aud: &'a str,
+    exp: Timestamp,
+    iat: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    amr: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'a str>,
+    at_hash: String,
+}
+
+/// The ID token beside `access_token`.
+pub fn sign(op: &Op, client: &Client, issue: &Issue, access_token: &str, now: Timestamp) -> Result<String> {
+    let key = signer(op, client)?;
+    let a = &issue.authorization;
+    // §3.1.3.7: required where the request or the registration asked for it.
+    let wants_auth_time = a.wants_auth_time || client.metadata.require_auth_time;
+    let claims = Claims {
+        iss: &op.settings.issuer,
+        sub: &a.subject,
+        aud: &client.client_id,
+        exp: now.plus(op.settings.lifetimes.id_token.0),
+        iat: now,
+        auth_time: wants_auth_time.then_some(a.auth_time),
+        nonce: issue.nonce.as_deref(),
+        acr: a.acr.as_deref(),
+        amr: &a.amr,
+        sid: issue.sid.as_deref(),
+        at_hash: key.alg().half_hash(access_token),
+    };
+    let claims = serde_json::to_vec(&claims).map_err(server_error)?;
+    key.sign("JWT", &claims).map_err(server_error)
+}
+
+/// RS256 unless another was registered (OpenID Connect Registration §2).
+fn signer(op: &Op, client: &Client) -> Result<SigningKey> {
+    let name = client.metadata.id_token_signed_response_alg.as_str();
+    let alg = if name.is_empty() { Some(Algorithm::RS256) } else { Algorithm::parse(name) };
+    let key = alg.and_then(|alg| op.ring().signer(alg).cloned());
+    key.ok_or_else(|| server_error(format!("there is no key for {name}")))
+}

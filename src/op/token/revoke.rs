@@ -1,0 +1,157 @@
+//! Ending tokens. Always in this order: the mark is committed, then the lives in memory end (and what was busy has
+//! settled), then the call returns. Children are never enumerated; they find the mark.
+
+use super::introspect;
+use super::life::Parent;
+use super::parents::{Bonds, Marked};
+use super::refresh::RefreshToken;
+use crate::base::clock::Timestamp;
+use crate::base::encode::base64url;
+use crate::base::secret::sha256;
+use crate::op::Op;
+use crate::op::error::{Result, unavailable};
+use crate::op::record::access::Access;
+use crate::op::record::denied::Denied;
+use crate::op::record::family::Family;
+use crate::op::record::mark::Mark;
+use crate::op::record::session::Session;
+use crate::store::record::{self, Stored, delete, put};
+use crate::store::{Durability, Expect};
+
+/// How often a change is tried again when somebody else was faster.
+const ATTEMPTS: usize = 16;
+
+/// What came of a request to revoke a token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Revoked {
+    /// It is not active (any more).
+    Done,
+    /// It is another client's; nothing was done.
+    NotTheirs,
+}
+
+/// Revokes `token` for `client_id` (RFC 7009 §2.1): an access token alone, a refresh token with its whole family.
+pub async fn token(op: &Op, token: &str, client_id: &str, now: Timestamp) -> Result<Revoked> {
+    if let Some(refresh) = RefreshToken::read(op, token) {
+        let family = record::get::<Family>(op.store(), refresh.family.clone(), now).await?;
+        return match family {
+            None => Ok(Revoked::Done),
+            Some(stored) if stored.record.authorization.client_id != client_id => Ok(Revoked::NotTheirs),
+            Some(_) => family_of(op, &refresh.family, now).await.map(|()| Revoked::Done),
+        };
+    }
+    let mut bonds = Bonds::new(op);
+    let Some(claims) = introspect::claims(op, token, &mut bonds, now).await? else {
+        return Ok(Revoked::Done);
+    };
+    if claims.client_id != client_id {
+        return Ok(Revoked::NotTheirs);
+    }
+    let opaque = !token.contains('.');
+    let (change, parent) = if opaque {
+        let digest = base64url(&sha256(token.as_bytes()));
+        (delete::<Access>(digest.clone(), Expect::Anything), Parent::Token(digest))
+    } else {
+        let denied = Denied { jti: claims.jti.clone(), expires: claims.exp };
+        (put(&denied, Expect::Anything)?, Parent::Token(claims.jti))
+    };
+    op.store().commit(vec![change], Durability::Durable, now).await?;
+    op.lives().end(&parent).await;
+    Ok(Revoked::Done)
+}
+
+/// Ends every token descended from one authorization. Nothing to do if the family is gone or dead.
+pub async fn family_of(op: &Op, id: &str, now: Timestamp) -> Result<()> {
+    if let Some(Stored { mut record, dead: false, .. }) =
+        record::get::<Family>(op.store(), id.to_owned(), now).await?
+    {
+        record.revoked = true;
+        // Whatever a refresh that was faster has written: the family is dead, so the rest of it does not matter.
+        match op.store().commit(vec![put(&record, Expect::Alive)?], Durability::Durable, now).await {
+            Ok(_) => {}
+            Err(fault) if fault.is_conflict() => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    op.lives().end(&Parent::Family(id.to_owned())).await;
+    Ok(())
+}
+
+/// Ends a browser session: its access tokens die, and its refresh tokens without `offline_access`. Families with it
+/// live on; their next tokens are bound to no session. Returns the session as it was, if it was alive.
+pub async fn session(op: &Op, sid: &str, now: Timestamp) -> Result<Option<Session>> {
+    for _ in 0..ATTEMPTS {
+        let stored = record::get::<Session>(op.store(), sid.to_owned(), now).await?;
+        let Some(Stored { record, dead: false, version }) = stored else {
+            op.lives().end(&Parent::Session(sid.to_owned())).await;
+            return Ok(None);
+        };
+        let ended = Session { ended: true, ..record.clone() };
+        match op.store().commit(vec![put(&ended, Expect::Version(version))?], Durability::Durable, now).await
+        {
+            Ok(_) => {
+                op.lives().end(&Parent::Session(sid.to_owned())).await;
+                return Ok(Some(record));
+            }
+            Err(fault) if fault.is_conflict() => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Err(unavailable("the session keeps changing"))
+}
+
+/// Ends all that was issued to a client so far; `disable`: nothing new is issued either, until [`enable_client`].
+pub async fn client(op: &Op, client_id: &str, disable: bool) -> Result<()> {
+    mark(op, Mark::of_client(client_id), disable).await?;
+    op.lives().end(&Parent::Client(client_id.to_owned())).await;
+    Ok(())
+}
+
+/// Ends all that was issued for an account so far, its sessions too; `disable` as in [`client`].
+pub async fn account(op: &Op, account: &str, disable: bool) -> Result<()> {
+    mark(op, Mark::of_account(account), disable).await?;
+    op.lives().end(&Parent::Account(account.to_owned())).await;
+    Ok(())
+}
+
+pub async fn enable_client(op: &Op, client_id: &str) -> Result<()> {
+    enable(op, Mark::of_client(client_id)).await
+}
+
+pub async fn enable_account(op: &Op, account: &str) -> Result<()> {
+    enable(op, Mark::of_account(account)).await
+}
+
+/// Writes the mark. A mark says "up to this second", so it is written again if the second passed while it was being
+/// written: nothing that was issued before the commit may be younger than the mark.
+async fn mark(op: &Op, of: String, disable: bool) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        let now = op.now();
+        let found = Marked::find(op, of.clone(), now).await?;
+        let was_disabled = found.disabled();
+        let before = found.record().map_or(Timestamp::default(), |mark| mark.dead_since);
+        let mark = Mark { of: of.clone(), dead_since: now.max(before), disabled: disable || was_disabled };
+        match op.store().commit(vec![put(&mark, found.unchanged())?], Durability::Durable, now).await {
+            Ok(_) if op.now() <= mark.dead_since => return Ok(()),
+            Ok(_) => {}
+            Err(fault) if fault.is_conflict() => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Err(unavailable("the mark could not be written within one second"))
+}
+
+async fn enable(op: &Op, of: String) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        let now = op.now();
+        let found = Marked::find(op, of.clone(), now).await?;
+        let Some(mark) = found.record().filter(|mark| mark.disabled) else { return Ok(()) };
+        let enabled = Mark { disabled: false, ..mark.clone() };
+        match op.store().commit(vec![put(&enabled, found.unchanged())?], Durability::Durable, now).await {
+            Ok(_) => return Ok(()),
+            Err(fault) if fault.is_conflict() => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Err(unavailable("the mark keeps changing"))
+}
