@@ -1,6 +1,8 @@
 //! What the program tells its operator: traces, access log, metrics, audit.
 
+pub mod access_log;
 pub mod audit;
+pub mod metrics;
 pub mod sink;
 pub mod trace;
 

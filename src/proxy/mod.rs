@@ -1,3 +1,154 @@
-//! The edge.
+//! The edge: an exchange's phases, in the order of its life. What each of them decides stands in a file of its own.
 
+mod admit;
+mod answer;
+mod authority;
+mod context;
+mod cors;
+mod deadline;
+mod denial;
+mod explain;
 pub mod front;
+mod head;
+mod header;
+mod intercept;
+mod limit;
+mod path;
+mod phases;
+mod policy;
+mod respond;
+mod route;
+pub mod settings;
+mod state;
+mod upstream;
+
+pub use context::Context;
+pub use explain::Explanation;
+pub use settings::Settings;
+pub use state::Fault;
+
+use crate::base::clock::Clock;
+use crate::base::random::Random;
+use crate::observe::access_log::AccessLog;
+use crate::observe::metrics::Metrics;
+use crate::op::Op;
+use arc_swap::ArcSwap;
+use authority::Authority;
+use deadline::Deadlines;
+use denial::Denial;
+use path::Checked;
+use pingora::proxy::HttpProxy;
+use pingora::server::configuration::ServerConf;
+use state::State;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Attempts to reach an upstream: the first and two more.
+const ATTEMPTS: u32 = 3;
+
+/// How often names are resolved anew.
+const RESOLVE_EVERY: u32 = 30;
+
+/// What the edge runs on. It survives a reload.
+pub struct Kit {
+    pub clock: Clock,
+    pub random: Random,
+    pub access_log: AccessLog,
+    pub metrics: Arc<Metrics>,
+    /// Subjects stand in the access log as a hash under this key.
+    pub subject_key: [u8; 32],
+}
+
+/// The edge under its current configuration. Clones are the same edge.
+#[derive(Clone)]
+pub struct Edge(Arc<Shared>);
+
+struct Shared {
+    state: ArcSwap<State>,
+    kit: Arc<Kit>,
+    deadlines: Deadlines,
+    reloaded: Notify,
+}
+
+impl Edge {
+    /// Reads the files the settings name. Upstream names are resolved by [`Edge::keep`].
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings.
+    pub fn new(settings: &Settings, op: Op, kit: Kit) -> Result<Edge, Vec<Fault>> {
+        let state = State::new(settings, op, None)?;
+        Ok(Edge(Arc::new(Shared {
+            state: ArcSwap::from_pointee(state),
+            kit: Arc::new(kit),
+            deadlines: Deadlines::default(),
+            reloaded: Notify::new(),
+        })))
+    }
+
+    /// Takes over other settings, or none of them. Requests under way end under those they began with; upstreams that
+    /// did not change keep their connections and their health.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings; the old ones stay in force.
+    pub fn reload(&self, settings: &Settings, op: Op) -> Result<(), Vec<Fault>> {
+        let state = State::new(settings, op, Some(&self.0.state.load()))?;
+        self.0.state.store(Arc::new(state));
+        self.0.reloaded.notify_one();
+        Ok(())
+    }
+
+    /// What `check` asks: the settings compiled, files and all, and thrown away.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn check(settings: &Settings, op: Op) -> Result<(), Vec<Fault>> {
+        State::new(settings, op, None).map(drop)
+    }
+
+    /// Which route a request would take, and why. `url` is absolute, or a path on the issuer's host.
+    pub fn explain(&self, method: &str, url: &str) -> Explanation {
+        explain::explain(&self.0.state.load(), method, url)
+    }
+
+    /// The upkeep: ends streams whose token has expired, resolves upstream names. Runs until it is dropped; nothing
+    /// else does these things.
+    pub async fn keep(&self) {
+        loop {
+            let state = self.0.state.load_full();
+            for pool in state.pools.values() {
+                pool.resolve().await;
+            }
+            drop(state);
+            for _ in 0..RESOLVE_EVERY {
+                self.0.deadlines.pass(self.0.kit.clock.now()).await;
+                let second = tokio::time::sleep(Duration::from_secs(1));
+                tokio::select! {
+                    () = self.0.reloaded.notified() => break,
+                    () = second => {}
+                }
+            }
+        }
+    }
+}
+
+/// The proxy to put behind the front door. Not generic: `HttpProxy<Edge>` is compiled here and nowhere else.
+pub fn http_proxy(conf: &Arc<ServerConf>, edge: Edge) -> HttpProxy<Edge> {
+    pingora::proxy::http_proxy(conf, edge)
+}
+
+/// A path on the issuer's host that only resembles one of the provider's must not reach a route.
+fn shadow(state: &State, authority: &Authority, path: &str, checked: Checked) -> Option<Denial> {
+    if !checked.foldable || *authority != state.issuer {
+        return None;
+    }
+    if state.op.owns(path) {
+        let odd = checked.semicolon || checked.encoded_slash;
+        return odd.then_some(Denial::Malformed("The path holds a semicolon or an escaped slash"));
+    }
+    let resembles = state.op.owns(&path::fold(path, true));
+    resembles.then_some(Denial::Malformed("The path resembles a protected one"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Header hygiene: what a caller could have forged never reaches an upstream, in no spelling; what says who calls is
+//! ours, from the [`Permit`]. It runs after pingora has removed what `Connection` names, so that nobody can make it
+//! remove ours. RFC 9110 §7.6.1, RFC 9113 §8.2.3, RFC 7239.
+
+use super::policy::Permit;
+use super::settings::Identity;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use pingora::http::{RequestHeader, ResponseHeader};
+use std::net::IpAddr;
+
+/// The provider's own cookies: no upstream sees them, and none may set them.
+pub(super) const COOKIES: &[&str] = &["__Host-oidcop_session", "__Host-oidcop_browser"];
+
+/// The names under which an upstream learns who calls.
+pub(super) struct Names {
+    subject: Option<HeaderName>,
+    client: Option<HeaderName>,
+    scope: Option<HeaderName>,
+    username: Option<HeaderName>,
+    /// Folded names that no caller may send: these, and what they are by default.
+    reserved: Vec<String>,
+}
+
+impl Names {
+    pub fn new(written: &Identity) -> Result<Names, String> {
+        let name = |text: &str| -> Result<Option<HeaderName>, String> {
+            if text.is_empty() {
+                return Ok(None);
+            }
+            text.parse().map(Some).map_err(|_| format!("`{text}` is no header name"))
+        };
+        let mut reserved: Vec<String> = Vec::new();
+        let standard = Identity::default();
+        for (_, text) in written.names().into_iter().chain(standard.names()) {
+            reserved.push(folded(text));
+        }
+        reserved.retain(|text| !text.is_empty());
+        reserved.sort_unstable();
+        reserved.dedup();
+        Ok(Names {
+            subject: name(&written.subject)?,
+            client: name(&written.client)?,
+            scope: name(&written.scope)?,
+            username: name(&written.username)?,
+            reserved,
+        })
+    }
+
+    /// Removes whatever a caller could have forged.
+    fn strip(&self, headers: &mut RequestHeader) {
+        let gone: Vec<HeaderName> =
+            headers.headers.keys().filter(|name| self.is_forgeable(name.as_str())).cloned().collect();
+        for name in gone {
+            headers.remove_header(&name);
+        }
+    }
+
+    fn is_forgeable(&self, name: &str) -> bool {
+        // CGI and WSGI cannot tell `X_Auth_Subject` from `X-Auth-Subject`.
+        let name = folded(name);
+        FORWARDING.contains(&name.as_str())
+            || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || self.reserved.contains(&name)
+    }
+
+    fn inject(&self, headers: &mut RequestHeader, permit: &Permit) -> pingora::Result<()> {
+        let Some(facts) = permit.facts() else { return Ok(()) };
+        let scope = facts.scope.join(" ");
+        let told = [
+            (&self.subject, Some(facts.subject.as_str())),
+            (&self.client, Some(facts.client_id.as_str())),
+            (&self.scope, Some(scope.as_str())),
+            (&self.username, facts.username.as_deref()),
+        ];
+        for (name, value) in told {
+            if let (Some(name), Some(value)) = (name, value) {
+                headers.insert_header(name.clone(), visible(value))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Headers that speak for somebody in front of us, or that change what an upstream takes for the request.
+const FORWARDING: &[&str] = &[
+    "forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "x-request-id",
+    "remote-user",
+    "x-remote-user",
+    "x-client-cert",
+    "client-cert",
+    "client-cert-chain",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    // CGI would take it for HTTP_PROXY ("httpoxy").
+    "proxy",
+];
+
+const PREFIXES: &[&str] = &["x-forwarded-", "x-original-", "x-client-cert-", "ssl-client-", "x-ssl-"];
+
+fn folded(name: &str) -> String {
+    name.chars().map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+/// A header value whatever the text: what is not visible ASCII is percent-encoded, the percent sign too.
+fn visible(text: &str) -> String {
+    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+    const HIDDEN: &AsciiSet = &CONTROLS.add(b'%');
+    utf8_percent_encode(text, HIDDEN).to_string()
+}
+
+/// What the forwarded request is told besides.
+pub(super) struct Forwarded<'a> {
+    pub names: &'a Names,
+    pub permit: &'a Permit,
+    /// The caller, after trusted forwarding.
+    pub client: IpAddr,
+    /// What a trusted proxy had in `X-Forwarded-For`, to be continued.
+    pub chain: Option<String>,
+    pub authority: &'a str,
+    pub request_id: &'a str,
+    pub cookies: &'a [&'a str],
+    pub route_headers: &'a [(HeaderName, HeaderValue)],
+    pub pass_credentials: bool,
+    /// The client takes trailers and the upstream speaks HTTP/2: gRPC.
+    pub trailers: bool,
+}
+
+/// Makes the request that goes upstream.
+pub(super) fn forward(request: &mut RequestHeader, told: &Forwarded<'_>) -> pingora::Result<()> {
+    told.names.strip(request);
+    own_cookies(request, told.cookies)?;
+    if !told.pass_credentials {
+        request.remove_header(&header::AUTHORIZATION);
+    }
+    for (name, value) in told.route_headers {
+        request.insert_header(name.clone(), value.clone())?;
+    }
+    told.names.inject(request, told.permit)?;
+    let chain = match &told.chain {
+        Some(chain) => chain.clone(),
+        None => told.client.to_string(),
+    };
+    request.insert_header("X-Forwarded-For", chain)?;
+    request.insert_header("X-Forwarded-Proto", "https")?;
+    request.insert_header("X-Forwarded-Host", told.authority)?;
+    request.insert_header("X-Request-Id", told.request_id)?;
+    if told.trailers {
+        // pingora's sanitiser takes it away on HTTP/2 too, where it is the one value allowed (RFC 9113 §8.2.2).
+        request.insert_header(header::TE, "trailers")?;
+    }
+    Ok(())
+}
+
+/// Joins what HTTP/2 splits (RFC 9113 §8.2.3) and leaves out the cookies that are ours.
+fn own_cookies(request: &mut RequestHeader, ours: &[&str]) -> pingora::Result<()> {
+    if !request.headers.contains_key(header::COOKIE) {
+        return Ok(());
+    }
+    let kept = without(&request.headers, ours);
+    request.remove_header(&header::COOKIE);
+    if !kept.is_empty() {
+        let value = HeaderValue::from_bytes(&kept).unwrap_or(HeaderValue::from_static(""));
+        request.insert_header(header::COOKIE, value)?;
+    }
+    Ok(())
+}
+
+fn without(headers: &HeaderMap, ours: &[&str]) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let pairs =
+        headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    for pair in pairs.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty()) {
+        if !is_ours(pair, ours) {
+            if !kept.is_empty() {
+                kept.extend_from_slice(b"; ");
+            }
+            kept.extend_from_slice(pair);
+        }
+    }
+    kept
+}
+
+/// All cookies of a request as one value, for readers that look at one header only.
+pub(super) fn joined_cookies(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get_all(header::COOKIE).iter().nth(1)?;
+    HeaderValue::from_bytes(&without(headers, &[])).ok()
+}
+
+/// Some frameworks unquote and trim names, and browsers match prefixes in any case: compared leniently.
+fn is_ours(pair: &[u8], ours: &[&str]) -> bool {
+    // A cookie without a name may have one in its value: `=__Host-x=1`.
+    let start = pair.iter().position(|byte| *byte != b'=' && !byte.is_ascii_whitespace()).unwrap_or(0);
+    let pair = pair.get(start..).unwrap_or_default();
+    let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+    ours.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+}
+
+fn sets_ours(value: &HeaderValue, ours: &[&str]) -> bool {
+    is_ours(value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default(), ours)
+}
+
+/// What an upstream may not say, and what browsers are told besides.
+pub(super) fn backward(
+    response: &mut ResponseHeader,
+    cookies: &[&str],
+    request_id: &str,
+    hsts: Option<&HeaderValue>,
+) -> pingora::Result<()> {
+    response.remove_header(&header::SERVER);
+    response.remove_header("X-Powered-By");
+    if response.headers.contains_key(header::SET_COOKIE) {
+        let set: Vec<HeaderValue> = response.headers.get_all(header::SET_COOKIE).iter().cloned().collect();
+        if set.iter().any(|value| sets_ours(value, cookies)) {
+            response.remove_header(&header::SET_COOKIE);
+            for value in set.into_iter().filter(|value| !sets_ours(value, cookies)) {
+                response.append_header(header::SET_COOKIE, value)?;
+            }
+        }
+    }
+    response.insert_header("X-Request-Id", request_id)?;
+    if let Some(hsts) = hsts {
+        response.insert_header(header::STRICT_TRANSPORT_SECURITY, hsts.clone())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

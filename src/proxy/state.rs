@@ -1,0 +1,145 @@
+//! One configuration, compiled. A request keeps the state it began under; a reload puts another in its place, which
+//! takes over the upstreams that did not change.
+
+use super::authority::{Authority, Pattern};
+use super::header::Names;
+use super::limit::Places;
+use super::respond::Page;
+use super::route::{Route, Routes, Target};
+use super::settings::{self, Limits, Settings};
+use super::upstream::Pool;
+use crate::op::Op;
+use http::HeaderValue;
+use ipnet::IpNet;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What is wrong with the settings: where (`routes[2].policy.bearer.scopes`) and what.
+pub type Fault = (String, String);
+
+pub(super) struct State {
+    pub op: Op,
+    pub issuer: Authority,
+    pub routes: Routes,
+    pub pools: BTreeMap<String, Arc<Pool>>,
+    pub trusted: Vec<IpNet>,
+    pub names: Names,
+    pub limits: Limits,
+    pub hsts: Option<HeaderValue>,
+    pub places: Places,
+}
+
+impl State {
+    /// Reads the files the settings name. `before`: the state this one follows.
+    pub fn new(settings: &Settings, op: Op, before: Option<&State>) -> Result<State, Vec<Fault>> {
+        let mut faults = settings.faults(op.settings());
+        let pools = pools(settings, before, &mut faults);
+        let mut routes = Vec::with_capacity(settings.routes.len());
+        for (nth, written) in settings.routes.iter().enumerate() {
+            let target = match target(written, &pools) {
+                Ok(target) => target,
+                Err((below, says)) => {
+                    faults.push((format!("routes[{nth}].{below}"), says));
+                    continue;
+                }
+            };
+            match Route::new(written, target) {
+                Ok(route) => routes.push(route),
+                Err(says) => faults.push((format!("routes[{nth}]"), says)),
+            }
+        }
+        let names = keep(Names::new(&settings.identity), "identity", &mut faults);
+        let issuer = keep(authority(&op), "op.issuer", &mut faults);
+        let mut hosts = vec![];
+        for (nth, host) in settings.hosts.iter().enumerate() {
+            hosts.extend(keep(
+                Pattern::parse(host).map_err(str::to_owned),
+                &format!("hosts[{nth}]"),
+                &mut faults,
+            ));
+        }
+        let (Some(names), Some(issuer), true) = (names, issuer, faults.is_empty()) else {
+            faults.sort();
+            faults.dedup();
+            return Err(faults);
+        };
+        // The issuer's own authority, with its port: no other port of that host is ours to answer for.
+        hosts.extend(Pattern::parse(issuer.as_str()));
+        let places = match before {
+            Some(before) => before.places.limited(settings.limits.in_flight),
+            None => Places::new(settings.limits.in_flight),
+        };
+        Ok(State {
+            op,
+            issuer,
+            routes: Routes::new(routes, hosts),
+            pools,
+            trusted: settings.trusted_proxies.clone(),
+            names,
+            limits: settings.limits,
+            hsts: hsts(settings),
+            places,
+        })
+    }
+
+    /// Whether a request to `authority` for `path` is the provider's to answer.
+    pub fn is_ops(&self, authority: &Authority, path: &str) -> bool {
+        *authority == self.issuer && self.op.owns(path)
+    }
+
+    /// Strict-Transport-Security for a host that is a name. RFC 6797 §8.1.1: never for addresses.
+    pub fn hsts_for(&self, authority: &Authority) -> Option<HeaderValue> {
+        self.hsts.clone().filter(|_| !authority.is_bare())
+    }
+}
+
+fn keep<T>(result: Result<T, String>, path: &str, faults: &mut Vec<Fault>) -> Option<T> {
+    result.map_err(|says| faults.push((path.to_owned(), says))).ok()
+}
+
+fn authority(op: &Op) -> Result<Authority, String> {
+    let host = op.origin().split_once("://").map_or("", |(_, host)| host);
+    Authority::parse(host).map_err(|says| format!("the issuer's host: {says}"))
+}
+
+fn hsts(settings: &Settings) -> Option<HeaderValue> {
+    let seconds = settings.hsts.0.0.as_secs();
+    (seconds > 0).then(|| HeaderValue::from_str(&format!("max-age={seconds}")).ok()).flatten()
+}
+
+fn pools(
+    settings: &Settings,
+    before: Option<&State>,
+    faults: &mut Vec<Fault>,
+) -> BTreeMap<String, Arc<Pool>> {
+    let mut pools = BTreeMap::new();
+    for (name, written) in &settings.upstreams {
+        let known = before.and_then(|before| before.pools.get(name)).filter(|pool| pool.is_still(written));
+        let pool = match known {
+            Some(pool) => pool.clone(),
+            None => match Pool::new(name, written) {
+                Ok(pool) => Arc::new(pool),
+                Err((below, says)) => {
+                    faults.push((format!("upstreams.{name}.{below}"), says));
+                    continue;
+                }
+            },
+        };
+        pools.insert(name.clone(), pool);
+    }
+    pools
+}
+
+/// Faults that concern more than one value were found by [`Settings::faults`].
+fn target(
+    written: &settings::Route,
+    pools: &BTreeMap<String, Arc<Pool>>,
+) -> Result<Target, (String, String)> {
+    if let Some(respond) = &written.respond {
+        return Page::new(respond).map(Target::Page).map_err(|says| ("respond".into(), says));
+    }
+    Ok(match written.upstream.as_ref().and_then(|name| pools.get(name)) {
+        Some(pool) => Target::Upstream(pool.clone()),
+        None => Target::Nowhere,
+    })
+}
