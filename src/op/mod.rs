@@ -38,7 +38,7 @@ use clients::Clients;
 use http::{Request, Response};
 use keys::Keys;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use token::introspect::Verdicts;
 use token::life::Lives;
 use token::refresh::RefreshKeys;
@@ -102,6 +102,10 @@ pub struct Op {
     shared: Arc<Shared>,
     settings: Arc<Settings>,
     clients: Arc<Clients>,
+    /// Which endpoint answers at which path.
+    paths: Arc<serve::Paths>,
+    /// The metadata document, rendered once.
+    metadata: Arc<OnceLock<Bytes>>,
     /// Counts reloads: a verdict of another generation is judged again.
     generation: u64,
 }
@@ -132,7 +136,10 @@ impl Op {
 
     fn over(shared: Arc<Shared>, settings: Settings, generation: u64) -> Result<Op, Fault> {
         let clients = Arc::new(Clients::load(&settings)?);
-        Ok(Op { shared, settings: Arc::new(settings), clients, generation })
+        let (settings, paths, metadata) = (Arc::new(settings), Arc::default(), Arc::default());
+        let mut op = Op { shared, settings, clients, paths, metadata, generation };
+        op.paths = Arc::new(serve::Paths::of(&op));
+        Ok(op)
     }
 
     /// Whether a request for `path` on the issuer's host is the provider's to answer: its endpoints and documents.

@@ -6,6 +6,7 @@ use super::{Op, Peer};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
+use std::collections::HashMap;
 
 /// The paths at which `endpoint` answers, the advertised one first.
 pub(super) fn paths(op: &Op, endpoint: &dyn Endpoint) -> Vec<String> {
@@ -25,25 +26,44 @@ pub(super) fn address(op: &Op, endpoint: &dyn Endpoint) -> String {
     paths(op, endpoint).first().map(|path| format!("{origin}{path}")).unwrap_or_default()
 }
 
-fn find<'a>(op: &Op, path: &'a str) -> Option<(&'static dyn Endpoint, &'a str)> {
-    for endpoint in ENDPOINTS {
-        for known in paths(op, *endpoint) {
-            match path.strip_prefix(known.as_str()) {
-                Some("") => return Some((*endpoint, "")),
-                Some(rest) if endpoint.takes_rest() && rest.starts_with('/') => {
-                    return Some((*endpoint, rest));
+/// Which endpoint answers at which path: computed once per configuration.
+#[derive(Default)]
+pub(super) struct Paths {
+    exact: HashMap<String, &'static dyn Endpoint>,
+    /// Those that take more segments.
+    open: Vec<(String, &'static dyn Endpoint)>,
+}
+
+impl Paths {
+    pub(super) fn of(op: &Op) -> Paths {
+        let mut all = Paths::default();
+        for endpoint in ENDPOINTS {
+            for path in paths(op, *endpoint) {
+                if endpoint.takes_rest() {
+                    all.open.push((format!("{path}/"), *endpoint));
                 }
-                _ => {}
+                all.exact.entry(path).or_insert(*endpoint);
             }
         }
+        all
     }
-    None
+
+    /// The endpoint, and what follows its own path.
+    fn find<'a>(&self, path: &'a str) -> Option<(&'static dyn Endpoint, &'a str)> {
+        if let Some(endpoint) = self.exact.get(path) {
+            return Some((*endpoint, ""));
+        }
+        self.open.iter().find_map(|(prefix, endpoint)| {
+            let own = prefix.len() - 1;
+            path.starts_with(prefix.as_str()).then(|| (*endpoint, path.get(own..).unwrap_or("")))
+        })
+    }
 }
 
 pub(super) fn owns(op: &Op, path: &str) -> bool {
     let mount = op.settings.mount.as_str();
     path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        || find(op, path).is_some()
+        || op.paths.find(path).is_some()
 }
 
 pub(super) async fn handle(op: &Op, mut request: Request<Bytes>, peer: &Peer) -> Response<Bytes> {
@@ -52,7 +72,7 @@ pub(super) async fn handle(op: &Op, mut request: Request<Bytes>, peer: &Peer) ->
         *request.method_mut() = Method::GET;
     }
     let path = request.uri().path().to_owned();
-    let mut response = match find(op, &path) {
+    let mut response = match op.paths.find(&path) {
         None => render(op, ErrorForm::Page, &super::endpoint::nothing_here(), &request, peer),
         Some((endpoint, rest)) => answer(op, endpoint, rest, &request, peer).await,
     };

@@ -1,6 +1,7 @@
 //! Subject identifiers (OpenID Connect Core §8): what a client knows a person by. Never the account's own name.
 
 use super::Op;
+use super::endpoint::registration::metadata::sector_host;
 use super::record::client::Client;
 use super::settings::SubjectType;
 use crate::base::encode::base64url;

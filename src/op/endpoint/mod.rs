@@ -3,6 +3,7 @@
 //! A row knows its name (also the word in `op.paths` and the metric label), its specification, its methods, how its
 //! errors look, whether scripts of other origins may read it, and what it adds to the metadata.
 
+pub(super) mod configuration;
 pub(super) mod introspection;
 pub(super) mod jwks;
 pub(super) mod registration;
@@ -72,8 +73,14 @@ pub trait Endpoint: Sync + Send {
 }
 
 /// Every endpoint there is. Routing, metadata, configuration words and metric labels are derived from this table.
-pub const ENDPOINTS: &[&dyn Endpoint] =
-    &[&token::Token, &introspection::Introspection, &revocation::Revocation, &jwks::Jwks];
+pub const ENDPOINTS: &[&dyn Endpoint] = &[
+    &configuration::Configuration,
+    &token::Token,
+    &introspection::Introspection,
+    &revocation::Revocation,
+    &registration::Registration,
+    &jwks::Jwks,
+];
 
 /// A request that no row answers, as its own error.
 pub fn nothing_here() -> Error {

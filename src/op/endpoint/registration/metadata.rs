@@ -3,7 +3,8 @@
 //! What we do not offer is dropped, and the answer says what was kept (RFC 7591 §3.2.1); refused is only what is
 //! unsafe, contradicts itself, or leaves nothing usable.
 
-use super::uris;
+use crate::base::uri::{self, Redirect};
+use crate::jose::jwk::JwkSet;
 use crate::op::client_auth;
 use crate::op::error::{Code, Error};
 use crate::op::grant;
@@ -33,7 +34,7 @@ fn refuse<T>(member: &str, says: impl Into<String>) -> Checked<T> {
     Err(Refusal { member: Some(member.to_owned()), error: Error::new(Code::InvalidClientMetadata, says) })
 }
 
-pub(super) fn refuse_uri<T>(member: &str, says: impl Into<String>) -> Checked<T> {
+fn refuse_uri<T>(member: &str, says: impl Into<String>) -> Checked<T> {
     let says = format!("{member}: {}", says.into());
     Err(Refusal { member: Some(member.to_owned()), error: Error::new(Code::InvalidRedirectUri, says) })
 }
@@ -169,9 +170,16 @@ fn authentication(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
         return refuse("jwks", "must not be given together with jwks_uri");
     }
     if let Some(uri) = &kept.jwks_uri
-        && !uris::is_https(uri)
+        && !uri::is_https_url(uri)
     {
         return refuse("jwks_uri", "must be an https URL");
+    }
+    if let Some(jwks) = &kept.jwks {
+        match JwkSet::from_value(jwks) {
+            Ok(set) if set.has_private_members() => return refuse("jwks", "must hold public keys only"),
+            Ok(_) => {}
+            Err(fault) => return refuse("jwks", fault.to_string()),
+        }
     }
     if method == "private_key_jwt" && kept.jwks_uri.is_none() && kept.jwks.is_none() {
         return refuse("token_endpoint_auth_method", "private_key_jwt needs jwks or jwks_uri");
@@ -186,7 +194,7 @@ fn addresses(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
         return refuse_uri("redirect_uris", "at least one is needed");
     }
     for uri in &kept.redirect_uris {
-        uris::check_redirect(uri, &kept.application_type)
+        check_redirect(uri, &kept.application_type)
             .or_else(|says| refuse_uri("redirect_uris", format!("{uri}: {says}")))?;
     }
     kept.post_logout_redirect_uris = sent.texts("post_logout_redirect_uris", 100)?;
@@ -194,19 +202,19 @@ fn addresses(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
     kept.post_logout_redirect_uris.extend(sent.text_or_texts("post_logout_redirect_uri")?);
     kept.post_logout_redirect_uris = distinct(std::mem::take(&mut kept.post_logout_redirect_uris));
     for uri in &kept.post_logout_redirect_uris {
-        uris::check_redirect(uri, &kept.application_type)
+        check_redirect(uri, &kept.application_type)
             .or_else(|says| refuse("post_logout_redirect_uris", format!("{uri}: {says}")))?;
     }
     let page = |member: &str| -> Checked<Option<String>> {
         match sent.text(member, 2048)? {
-            Some(uri) if !uris::is_web(&uri) => refuse(member, "must be an http or https URL"),
+            Some(uri) if !is_web(&uri) => refuse(member, "must be an http or https URL"),
             other => Ok(other),
         }
     };
     (kept.client_uri, kept.logo_uri) = (page("client_uri")?, page("logo_uri")?);
     (kept.policy_uri, kept.tos_uri) = (page("policy_uri")?, page("tos_uri")?);
     kept.initiate_login_uri = match sent.text("initiate_login_uri", 2048)? {
-        Some(uri) if !uris::is_https(&uri) => return refuse("initiate_login_uri", "must be an https URL"),
+        Some(uri) if !uri::is_https_url(&uri) => return refuse("initiate_login_uri", "must be an https URL"),
         other => other,
     };
     localized(sent, kept)
@@ -221,7 +229,7 @@ fn localized(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
         let Some(text) = value.as_str().filter(|text| text.len() <= 2048) else {
             return refuse(member, "must be a text of at most 2048 bytes");
         };
-        if plain != "client_name" && !uris::is_web(text) {
+        if plain != "client_name" && !is_web(text) {
             return refuse(member, "must be an http or https URL");
         }
         kept.localized.insert(member.clone(), Value::String(text.to_owned()));
@@ -238,12 +246,14 @@ fn subject(settings: &Settings, sent: &Sent<'_>, kept: &mut Metadata) -> Checked
     };
     kept.sector_identifier_uri = sent.text("sector_identifier_uri", 2048)?;
     match &kept.sector_identifier_uri {
-        Some(uri) if !uris::is_https(uri) => return refuse("sector_identifier_uri", "must be an https URL"),
+        Some(uri) if !uri::is_https_url(uri) => {
+            return refuse("sector_identifier_uri", "must be an https URL");
+        }
         Some(_) => {}
         // OpenID Connect Core §8.1: several hosts need a sector identifier to be one sector.
         None if kept.subject_type == SubjectType::Pairwise => {
             let hosts: std::collections::HashSet<_> =
-                kept.redirect_uris.iter().map(|uri| uris::host(uri)).collect();
+                kept.redirect_uris.iter().map(|uri| sector_host(uri)).collect();
             if hosts.len() > 1 {
                 return refuse("sector_identifier_uri", "is needed: the redirect URIs have several hosts");
             }
@@ -251,6 +261,33 @@ fn subject(settings: &Settings, sent: &Sent<'_>, kept: &mut Metadata) -> Checked
         None => {}
     }
     Ok(())
+}
+
+/// Whether `uri` may be redirected to by a client of this application type (RFC 8252 §7, RFC 9700 §4.1.1).
+///
+/// # Errors
+/// What is wrong with it.
+fn check_redirect(uri: &str, application_type: &str) -> Result<(), &'static str> {
+    match (uri::redirect(uri), application_type) {
+        // RFC 6749 §3.1.2.
+        (None, _) if uri::has_fragment(uri) => Err("must not have a fragment"),
+        (None, _) => Err("must be an absolute URI that every parser reads alike, of a safe scheme"),
+        (Some(Redirect::Http), _) => Err("http is for loopback addresses only: use https"),
+        (Some(Redirect::Https | Redirect::Loopback), _) | (Some(Redirect::PrivateUse), "native") => Ok(()),
+        (Some(Redirect::PrivateUse), _) => {
+            Err("a scheme of its own is for native applications (application_type native)")
+        }
+    }
+}
+
+/// An http or https URL: what a page may link to.
+fn is_web(uri: &str) -> bool {
+    matches!(uri::redirect(uri), Some(Redirect::Https | Redirect::Loopback | Redirect::Http))
+}
+
+/// The host by which sectors are told apart (OpenID Connect Core §8.1).
+pub(crate) fn sector_host(uri: &str) -> Option<String> {
+    url::Url::parse(uri).ok().and_then(|uri| uri.host_str().map(str::to_owned))
 }
 
 fn distinct(list: Vec<String>) -> Vec<String> {

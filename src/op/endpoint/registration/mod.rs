@@ -1,4 +1,238 @@
-//! Client registration (RFC 7591, OpenID Connect Registration) and its management (RFC 7592).
+//! Client registration (RFC 7591, OpenID Connect Registration 1.0) and its management (RFC 7592), at
+//! `…/registration` and `…/registration/CLIENT`.
 
 pub(crate) mod metadata;
-mod uris;
+mod sector;
+
+#[cfg(test)]
+mod tests;
+
+use super::{Call, Cors, Endpoint, ErrorForm};
+use crate::base::clock::Timestamp;
+use crate::base::encode::base64url;
+use crate::base::secret::{equal, sha256};
+use crate::op::error::{Code, Error, Result, invalid_request};
+use crate::op::record::client::Client;
+use crate::op::serve::{address, json, set};
+use crate::op::settings::Registration as Mode;
+use crate::op::token::revoke;
+use crate::op::{Op, serve};
+use crate::store::record::{Stored, delete, get, put};
+use crate::store::{Durability, Expect};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, Response, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+pub struct Registration;
+
+#[async_trait]
+impl Endpoint for Registration {
+    fn name(&self) -> &'static str {
+        "registration"
+    }
+    fn spec(&self) -> &'static str {
+        "RFC 7591 §3, RFC 7592 §2, OpenID Connect Registration §3"
+    }
+    fn methods(&self) -> &'static [Method] {
+        &[Method::POST, Method::GET, Method::PUT, Method::DELETE]
+    }
+    fn error_form(&self) -> ErrorForm {
+        ErrorForm::Json
+    }
+    fn cors(&self) -> Cors {
+        Cors::AnyOrigin
+    }
+    fn takes_rest(&self) -> bool {
+        true
+    }
+    fn describe(&self, op: &Op, metadata: &mut Map<String, Value>) {
+        if op.settings.registration == Mode::Open {
+            metadata.insert("registration_endpoint".into(), address(op, self).into());
+        }
+    }
+
+    async fn answer(&self, op: &Op, call: Call<'_>) -> Result<Response<Bytes>> {
+        match (call.request.method(), call.rest.strip_prefix('/')) {
+            (&Method::POST, None) => create(op, &call).await,
+            (_, None) => Err(Error::new(Code::MethodNotAllowed, "Register with POST")),
+            (&Method::POST, Some(_)) => Err(Error::new(Code::MethodNotAllowed, "Use GET, PUT or DELETE")),
+            (method, Some(client_id)) => match presented(op, &call, client_id).await? {
+                None => Ok(unauthorized(op)),
+                Some((stored, token)) => match *method {
+                    Method::PUT => update(op, &call, stored, &token).await,
+                    Method::DELETE => remove(op, &stored.record, call.now).await,
+                    _ => Ok(json(StatusCode::OK, &description(op, &stored.record, None, Some(&token)))),
+                },
+            },
+        }
+    }
+}
+
+/// A client as it was made, with what is shown once.
+pub(crate) struct Made {
+    pub client: Client,
+    pub secret: Option<String>,
+    pub registration_token: Option<String>,
+}
+
+async fn create(op: &Op, call: &Call<'_>) -> Result<Response<Bytes>> {
+    if op.settings.registration != Mode::Open {
+        return Err(Error::new(Code::AccessDenied, "Registration is closed: ask the operator for a client"));
+    }
+    let sent = members(op, call)?;
+    let made = make(op, &sent, "registration", call.now).await?;
+    let body = description(op, &made.client, made.secret.as_deref(), made.registration_token.as_deref());
+    Ok(json(StatusCode::CREATED, &body))
+}
+
+/// Validates, completes and stores a new client.
+pub(crate) async fn make(op: &Op, sent: &Map<String, Value>, origin: &str, now: Timestamp) -> Result<Made> {
+    let metadata = metadata::validate(&op.settings, sent).map_err(|refusal| refusal.error)?;
+    sector::check(op, &metadata).await?;
+    let random = op.random();
+    let secret = match metadata::needs_secret(&metadata.token_endpoint_auth_method) {
+        true => Some(random.token()?),
+        false => None,
+    };
+    let registration_token = match origin {
+        "registration" => Some(random.token()?),
+        _ => None,
+    };
+    let client = Client {
+        client_id: random.id()?,
+        created: now,
+        origin: origin.into(),
+        secret_digest: secret.as_deref().map(digest),
+        secret_expires: secret.as_ref().and(secret_expiry(op, now)),
+        registration_token_digest: registration_token.as_deref().map(digest),
+        metadata,
+    };
+    op.store().commit(vec![put(&client, Expect::Absent)?], Durability::Durable, now).await?;
+    Ok(Made { client, secret, registration_token })
+}
+
+pub(crate) fn secret_expiry(op: &Op, now: Timestamp) -> Option<Timestamp> {
+    let lifetime = op.settings.lifetimes.client_secret.0;
+    (!lifetime.is_zero()).then(|| now.plus(lifetime))
+}
+
+/// The form in which a generated secret is stored: it has full entropy, so a fast digest is enough.
+pub(crate) fn digest(secret: &str) -> String {
+    base64url(&sha256(secret.as_bytes()))
+}
+
+fn members(op: &Op, call: &Call<'_>) -> Result<Map<String, Value>> {
+    let body = call.request.body();
+    if body.len() > op.settings.limits.body.bytes() {
+        return Err(Error::new(Code::TooLarge, "The request is too large"));
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(members)) => Ok(members),
+        _ => Err(Error::new(Code::InvalidClientMetadata, "The body must be one JSON object")),
+    }
+}
+
+/// The client whose registration access token was presented, with that token. What is wrong with the token and
+/// whether there is such a client looks the same (RFC 7592 §2).
+async fn presented(op: &Op, call: &Call<'_>, client_id: &str) -> Result<Option<(Stored<Client>, String)>> {
+    let mut headers = call.request.headers().get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (headers.next(), headers.next()) else { return Ok(None) };
+    let Some((scheme, token)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
+        return Ok(None);
+    };
+    if !scheme.eq_ignore_ascii_case("bearer") || client_id.len() > 200 {
+        return Ok(None);
+    }
+    let token = token.trim();
+    let stored = get::<Client>(op.store(), client_id.to_owned(), call.now).await?;
+    let fits = |stored: &Stored<Client>| {
+        let known = stored.record.registration_token_digest.as_deref().unwrap_or("");
+        equal(known.as_bytes(), digest(token).as_bytes())
+    };
+    Ok(stored.filter(fits).map(|stored| (stored, token.to_owned())))
+}
+
+fn unauthorized(op: &Op) -> Response<Bytes> {
+    let body = json!({ "error": "invalid_token", "error_description": "The registration access token is not valid here" });
+    let mut response = json(StatusCode::UNAUTHORIZED, &body);
+    let challenge = format!("Bearer realm=\"{}\", error=\"invalid_token\"", op.settings.issuer);
+    set(&mut response, header::WWW_AUTHENTICATE, &challenge);
+    response
+}
+
+/// RFC 7592 §2.2: the whole of the metadata is replaced; a member left out is reset.
+async fn update(op: &Op, call: &Call<'_>, stored: Stored<Client>, token: &str) -> Result<Response<Bytes>> {
+    let sent = members(op, call)?;
+    for member in [
+        "registration_access_token",
+        "registration_client_uri",
+        "client_secret_expires_at",
+        "client_id_issued_at",
+    ] {
+        if sent.contains_key(member) {
+            return Err(invalid_request(format!("The request must not contain {member}")));
+        }
+    }
+    let old = stored.record;
+    if sent.get("client_id").and_then(Value::as_str) != Some(old.client_id.as_str()) {
+        return Err(invalid_request("client_id must be the client's own"));
+    }
+    if let Some(secret) = sent.get("client_secret") {
+        // RFC 7592 §2.2: a client must not choose its own secret.
+        let known = old.secret_digest.as_deref().unwrap_or("");
+        if !secret.as_str().is_some_and(|secret| equal(known.as_bytes(), digest(secret).as_bytes())) {
+            return Err(invalid_request("client_secret must be the client's own"));
+        }
+    }
+    let metadata = metadata::validate(&op.settings, &sent).map_err(|refusal| refusal.error)?;
+    sector::check(op, &metadata).await?;
+    let needs = metadata::needs_secret(&metadata.token_endpoint_auth_method);
+    // A client that turns to a secret gets one; one that keeps its secret is told nothing new.
+    let secret = if needs && old.secret_digest.is_none() { Some(op.random().token()?) } else { None };
+    let secret_digest = secret.as_deref().map(digest).or(old.secret_digest.clone()).filter(|_| needs);
+    let secret_expires = match secret {
+        Some(_) => secret_expiry(op, call.now),
+        None => old.secret_expires.filter(|_| needs),
+    };
+    let client = Client { secret_digest, secret_expires, metadata, ..old };
+    let change = put(&client, Expect::Version(stored.version))?;
+    op.store().commit(vec![change], Durability::Durable, call.now).await?;
+    Ok(json(StatusCode::OK, &description(op, &client, secret.as_deref(), Some(token))))
+}
+
+/// RFC 7592 §2.3. Everything that was issued to the client ends in the same call.
+async fn remove(op: &Op, client: &Client, now: Timestamp) -> Result<Response<Bytes>> {
+    // First the mark: whatever breaks in between, the client is dead and can be removed again.
+    revoke::client(op, &client.client_id, true).await?;
+    let change = delete::<Client>(client.client_id.clone(), Expect::Anything);
+    op.store().commit(vec![change], Durability::Durable, now).await?;
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
+}
+
+/// RFC 7591 §3.2.1, RFC 7592 §3. A secret is shown when it was made and never again: we do not have it.
+pub(crate) fn description(op: &Op, client: &Client, secret: Option<&str>, token: Option<&str>) -> Value {
+    let mut body = Map::new();
+    body.insert("client_id".into(), client.client_id.clone().into());
+    if let Some(secret) = secret {
+        body.insert("client_secret".into(), secret.into());
+    }
+    if client.secret_digest.is_some() {
+        body.insert("client_secret_expires_at".into(), client.secret_expires.map_or(0, |at| at.0).into());
+    }
+    body.insert("client_id_issued_at".into(), client.created.0.into());
+    if let Some(token) = token {
+        let uri = format!("{}/{}", serve::address(op, &Registration), client.client_id);
+        body.insert("registration_access_token".into(), token.into());
+        body.insert("registration_client_uri".into(), uri.into());
+    }
+    if let Ok(Value::Object(mut metadata)) = serde_json::to_value(&client.metadata) {
+        if let Some(Value::Object(localized)) = metadata.shift_remove("localized") {
+            body.extend(localized);
+        }
+        body.append(&mut metadata);
+    }
+    Value::Object(body)
+}

@@ -1,0 +1,150 @@
+use crate::op::fixture::{body, header, op, op_with, post_json, send};
+use crate::op::record::mark::Mark;
+use serde_json::{Value, json};
+
+const PATH: &str = "/oidcop/registration";
+
+fn web() -> Value {
+    json!({ "redirect_uris": ["https://rp.example/cb"] })
+}
+
+async fn registered(op: &crate::op::Op, sent: &Value) -> Value {
+    let response = post_json(op, "POST", PATH, &[], sent).await;
+    assert_eq!(response.status(), 201, "{}", body(&response));
+    assert_eq!(header(&response, "cache-control"), "no-store");
+    body(&response)
+}
+
+#[tokio::test]
+async fn a_registration_answers_with_what_was_kept() {
+    let op = op().await;
+    // What deployed relying parties send: everything they know.
+    let sent = json!({
+        "redirect_uris": ["https://127.0.0.1:8090/authz_cb/local"],
+        "response_types": ["code", "id_token", "code id_token"],
+        "grant_types": ["authorization_code", "implicit", "refresh_token"],
+        "post_logout_redirect_uri": "https://127.0.0.1:8090/session_logout/local",
+        "token_endpoint_auth_method": "client_secret_basic",
+        "id_token_encrypted_response_alg": "RSA-OAEP",
+        "jwks_uri": "https://127.0.0.1:8090/static/jwks.json?x=1",
+        "client_name#de": "Beispiel",
+        "an_unknown_member": [1, 2]
+    });
+    let kept = registered(&op, &sent).await;
+    assert_eq!(kept["response_types"], json!(["code"]));
+    assert_eq!(kept["post_logout_redirect_uris"], json!(["https://127.0.0.1:8090/session_logout/local"]));
+    assert_eq!(kept["id_token_signed_response_alg"], "RS256");
+    assert_eq!(kept["client_name#de"], "Beispiel");
+    assert_eq!(kept["client_secret_expires_at"], 0);
+    assert!(kept.get("an_unknown_member").is_none() && kept.get("id_token_encrypted_response_alg").is_none());
+    for member in ["client_id", "client_secret", "registration_access_token", "registration_client_uri"] {
+        assert!(kept[member].is_string(), "{member}");
+    }
+}
+
+#[tokio::test]
+async fn unsafe_or_contradictory_metadata_is_refused() {
+    let op = op().await;
+    let refused = [
+        (json!({}), "invalid_redirect_uri"),
+        (json!({ "redirect_uris": ["https://rp.example/cb#x"] }), "invalid_redirect_uri"),
+        (json!({ "redirect_uris": ["javascript:alert(1)"] }), "invalid_redirect_uri"),
+        (json!({ "redirect_uris": "https://rp.example/cb" }), "invalid_client_metadata"),
+        (
+            json!({ "redirect_uris": ["https://rp.example/"], "logo_uri": "javascript:x" }),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({ "redirect_uris": ["https://rp.example/"], "response_types": ["token"] }),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({ "redirect_uris": ["https://rp.example/"], "id_token_signed_response_alg": "none" }),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({ "redirect_uris": ["https://rp.example/"], "token_endpoint_auth_method": "tls_client_auth" }),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({ "redirect_uris": ["https://rp.example/"], "token_endpoint_auth_method": "private_key_jwt" }),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({ "redirect_uris": ["https://rp.example/"], "jwks": { "keys": [] }, "jwks_uri": "https://rp.example/k" }),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({ "redirect_uris": ["https://a.example/", "https://b.example/"], "subject_type": "pairwise" }),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({ "redirect_uris": ["https://rp.example/"], "token_endpoint_auth_method": "none",
+                    "grant_types": ["authorization_code", "client_credentials"] }),
+            "invalid_client_metadata",
+        ),
+    ];
+    for (sent, code) in refused {
+        let response = post_json(&op, "POST", PATH, &[], &sent).await;
+        assert_eq!((response.status().as_u16(), &body(&response)["error"]), (400, &json!(code)), "{sent}");
+    }
+    let response = post_json(&op, "POST", PATH, &[], &json!([1])).await;
+    assert_eq!(body(&response)["error"], "invalid_client_metadata");
+}
+
+#[tokio::test]
+async fn a_client_reads_replaces_and_removes_itself() {
+    let op = op().await;
+    let client = registered(&op, &web()).await;
+    let (id, token) =
+        (client["client_id"].as_str().unwrap(), client["registration_access_token"].as_str().unwrap());
+    let path = format!("{PATH}/{id}");
+    let bearer = format!("Bearer {token}");
+    let auth = [("authorization", bearer.as_str())];
+
+    let read = send(&op, "GET", &path, &auth).await;
+    assert_eq!((read.status().as_u16(), &body(&read)["registration_access_token"]), (200, &json!(token)));
+
+    let new = json!({ "client_id": id, "client_secret": client["client_secret"], "redirect_uris": ["https://rp.example/2"] });
+    let updated = post_json(&op, "PUT", &path, &auth, &new).await;
+    assert_eq!(
+        (updated.status().as_u16(), &body(&updated)["redirect_uris"]),
+        (200, &json!(["https://rp.example/2"]))
+    );
+
+    for bad in [
+        json!({ "redirect_uris": ["https://rp.example/2"] }),
+        json!({ "client_id": "another", "redirect_uris": ["https://rp.example/2"] }),
+        json!({ "client_id": id, "client_secret": "mine", "redirect_uris": ["https://rp.example/2"] }),
+        json!({ "client_id": id, "registration_access_token": token, "redirect_uris": ["https://rp.example/2"] }),
+    ] {
+        assert_eq!(post_json(&op, "PUT", &path, &auth, &bad).await.status(), 400, "{bad}");
+    }
+
+    assert_eq!(send(&op, "DELETE", &path, &auth).await.status(), 204);
+    assert_eq!(send(&op, "GET", &path, &auth).await.status(), 401);
+    let mark = crate::store::record::get::<Mark>(op.store(), Mark::of_client(id), op.now()).await.unwrap();
+    assert!(mark.unwrap().dead);
+}
+
+#[tokio::test]
+async fn a_wrong_registration_token_and_an_unknown_client_look_the_same() {
+    let op = op().await;
+    let client = registered(&op, &web()).await;
+    let path = format!("{PATH}/{}", client["client_id"].as_str().unwrap());
+    let auth = [("authorization", "Bearer wrong")];
+    let wrong = send(&op, "GET", &path, &auth).await;
+    let unknown = send(&op, "GET", &format!("{PATH}/nobody"), &auth).await;
+    assert_eq!(wrong.status(), 401);
+    assert!(header(&wrong, "www-authenticate").starts_with("Bearer "));
+    assert_eq!((wrong.status(), wrong.body()), (unknown.status(), unknown.body()));
+    assert_eq!(send(&op, "GET", &path, &[]).await.status(), 401);
+}
+
+#[tokio::test]
+async fn closed_registration_is_refused_and_not_advertised() {
+    let op = op_with("registration: closed").await;
+    assert_eq!(post_json(&op, "POST", PATH, &[], &web()).await.status(), 403);
+    let document = send(&op, "GET", "/.well-known/openid-configuration", &[]).await;
+    assert!(body(&document).get("registration_endpoint").is_none());
+}
