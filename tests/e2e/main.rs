@@ -14,8 +14,10 @@
 mod harness;
 
 mod bearer;
+mod command_line;
 mod configs;
 mod crowd;
+mod operating;
 mod pages;
 mod paths;
 mod races;

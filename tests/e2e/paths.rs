@@ -8,7 +8,7 @@ use http::Method;
 
 /// Whether the answer came from the upstream: `whoami` shows the request it got.
 fn reached_the_upstream(answer: &Answer) -> bool {
-    answer.status == 200 && answer.text().to_ascii_lowercase().contains("x-request-id")
+    answer.status == 200 && answer.text().contains("whoami")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +43,7 @@ async fn paths_that_only_look_public_are_refused() {
         // What hyper itself will not send is covered with raw sockets in wire.rs.
         let Ok(answer) = server.client().get(server.url(path)).try_send().await else { continue };
         assert_eq!(answer.status, 400, "{path}: {answer:?}");
-        assert!(!answer.text().contains("x-auth-subject"), "{path}");
+        assert!(!answer.text().contains("whoami"), "{path}");
     }
 }
 

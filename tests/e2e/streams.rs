@@ -43,9 +43,8 @@ impl Scene {
 fn with_upstream(text: &str, ticker: &Ticker) -> String {
     let (before, routes) = text.split_once("path: /api").expect("a route for /api");
     let routes = routes.replacen("upstream: whoami", "upstream: ticker", 1);
-    let text = format!("{before}path: /api{routes}");
-    let upstream = format!("upstreams:\n    ticker: {{ servers: [\"http://{}\"] }}", ticker.address);
-    text.replacen("upstreams:", &upstream, 1)
+    let upstream = format!("upstreams:\n    ticker: {{ addresses: [\"{}\"] }}\n  routes:", ticker.address);
+    format!("{before}path: /api{routes}").replacen("routes:", &upstream, 1)
 }
 
 /// An open stream: reads all the time, tells the last number that came.

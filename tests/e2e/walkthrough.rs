@@ -5,7 +5,7 @@ use crate::harness::{Party, Person, Server};
 use serde_json::Value;
 
 /// What the demo people and clients files ship.
-pub const ALICE: (&str, &str) = ("alice", "wonderland");
+pub const ALICE: (&str, &str) = ("alice", "correct horse battery staple");
 
 pub fn alice(server: &Server) -> Person {
     Person::new(server.client().fresh(), ALICE.0, ALICE.1)
