@@ -1,32 +1,19 @@
 //! The access log: one JSON object a line, exactly one line a request, written by a thread of its own so that a slow
 //! disk never holds a request up. Never in it: tokens, codes, cookies, queries.
 
+use super::sink::Sink;
+use super::stamp;
 use crate::base::clock::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use serde::Serialize;
+use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// Lines that may wait for the writer; beyond it they are counted as lost.
 const WAITING: usize = 16_384;
-
-/// Where the lines go.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// A file, created with mode 0640 and appended to; opened anew on USR1. Left out: standard output.
-    pub file: Option<PathBuf>,
-    /// Write nothing at all.
-    pub off: bool,
-}
 
 /// One request, from its head to its end.
 #[derive(Clone, Debug, Serialize)]
@@ -71,16 +58,12 @@ pub struct Line {
 }
 
 fn rfc3339<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    let seconds = i64::try_from(time.0).unwrap_or(i64::MAX);
-    let text = OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|time| time.format(&Rfc3339).ok());
-    serializer.serialize_str(text.as_deref().unwrap_or("-"))
+    serializer.serialize_str(&stamp(*time))
 }
 
 enum Order {
     Write(Box<Line>),
-    /// Open the file anew; the answer says how it went.
-    Reopen(SyncSender<io::Result<()>>),
-    /// Everything sent before is on its way to the disk when it is answered.
+    /// Everything sent before has left this process when it is answered.
     Flush(SyncSender<()>),
 }
 
@@ -89,6 +72,7 @@ enum Order {
 pub struct AccessLog(Option<Arc<Inner>>);
 
 struct Inner {
+    sink: Arc<Sink>,
     /// Taken when the log is dropped, so that the writer sees the end.
     orders: Option<SyncSender<Order>>,
     lost: AtomicU64,
@@ -96,25 +80,21 @@ struct Inner {
 }
 
 impl AccessLog {
-    /// Opens the log and starts its writer.
+    /// Starts the writer of `sink`.
     ///
     /// # Errors
-    /// The file cannot be opened, or the machine gives no thread.
-    pub fn open(settings: &Settings) -> io::Result<AccessLog> {
-        if settings.off {
+    /// The machine gives no thread.
+    pub fn new(sink: Sink) -> io::Result<AccessLog> {
+        if sink.is_off() {
             return Ok(AccessLog(None));
         }
-        let sink = Sink::open(settings.file.as_ref())?;
+        let sink = Arc::new(sink);
         let (orders, received) = sync_channel(WAITING);
-        let file = settings.file.clone();
-        let writer = std::thread::Builder::new()
-            .name("access-log".into())
-            .spawn(move || serve(sink, file.as_ref(), &received))?;
-        Ok(AccessLog(Some(Arc::new(Inner {
-            orders: Some(orders),
-            lost: AtomicU64::new(0),
-            writer: Some(writer),
-        }))))
+        let out = sink.clone();
+        let writer =
+            std::thread::Builder::new().name("access-log".into()).spawn(move || serve(&out, &received))?;
+        let (orders, writer) = (Some(orders), Some(writer));
+        Ok(AccessLog(Some(Arc::new(Inner { sink, orders, lost: AtomicU64::new(0), writer }))))
     }
 
     /// Nothing is written.
@@ -125,10 +105,8 @@ impl AccessLog {
     /// Never waits: a line for which there is no room is counted as lost.
     pub fn write(&self, line: Box<Line>) {
         let Some(inner) = &self.0 else { return };
-        let Some(orders) = &inner.orders else { return };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            orders.try_send(Order::Write(line))
-        {
+        let taken = inner.orders.as_ref().is_some_and(|orders| orders.try_send(Order::Write(line)).is_ok());
+        if !taken {
             inner.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -138,29 +116,22 @@ impl AccessLog {
     /// # Errors
     /// The file cannot be opened; the old one stays in use.
     pub fn reopen(&self) -> io::Result<()> {
-        let (answer, answered) = sync_channel(1);
-        if !self.order(Order::Reopen(answer)) {
-            return Ok(());
-        }
-        answered.recv().unwrap_or(Ok(()))
+        self.flush();
+        self.0.as_ref().map_or(Ok(()), |inner| inner.sink.reopen())
     }
 
     /// Blocks until everything written so far has left this process.
     pub fn flush(&self) {
         let (answer, answered) = sync_channel(1);
-        if self.order(Order::Flush(answer)) {
+        let orders = self.0.as_ref().and_then(|inner| inner.orders.as_ref());
+        if orders.is_some_and(|orders| orders.send(Order::Flush(answer)).is_ok()) {
             let _ = answered.recv();
         }
     }
 
-    /// Lines that found no room.
+    /// Lines that found no room, here or on the disk.
     pub fn lost(&self) -> u64 {
-        self.0.as_ref().map_or(0, |inner| inner.lost.load(Ordering::Relaxed))
-    }
-
-    fn order(&self, order: Order) -> bool {
-        let orders = self.0.as_ref().and_then(|inner| inner.orders.as_ref());
-        orders.is_some_and(|orders| orders.send(order).is_ok())
+        self.0.as_ref().map_or(0, |inner| inner.lost.load(Ordering::Relaxed) + inner.sink.lost())
     }
 }
 
@@ -173,66 +144,18 @@ impl Drop for Inner {
     }
 }
 
-enum Sink {
-    File(BufWriter<File>),
-    Standard,
-}
-
-impl Sink {
-    fn open(file: Option<&PathBuf>) -> io::Result<Sink> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let Some(file) = file else { return Ok(Sink::Standard) };
-        let file = OpenOptions::new().create(true).append(true).mode(0o640).open(file)?;
-        Ok(Sink::File(BufWriter::with_capacity(64 << 10, file)))
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Sink::File(file) => file.write_all(bytes),
-            Sink::Standard => io::stdout().lock().write_all(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Sink::File(file) => file.flush(),
-            Sink::Standard => io::stdout().lock().flush(),
-        }
-    }
-}
-
-fn serve(mut sink: Sink, file: Option<&PathBuf>, orders: &Receiver<Order>) {
-    let mut text = Vec::with_capacity(1_024);
-    while let Ok(first) = orders.recv() {
-        // One flush for all that has piled up: under load few system calls, in quiet times no delay.
-        for order in std::iter::once(first).chain(orders.try_iter().take(256)) {
-            match order {
-                Order::Write(line) => {
-                    text.clear();
-                    if serde_json::to_writer(&mut text, &line).is_ok() {
-                        text.push(b'\n');
-                        report(sink.write(&text));
-                    }
-                }
-                Order::Reopen(answer) => {
-                    report(sink.flush());
-                    let opened = Sink::open(file).map(|opened| sink = opened);
-                    let _ = answer.send(opened);
-                }
-                Order::Flush(answer) => {
-                    report(sink.flush());
-                    let _ = answer.send(());
+fn serve(sink: &Sink, orders: &Receiver<Order>) {
+    while let Ok(order) = orders.recv() {
+        match order {
+            Order::Write(line) => {
+                if let Ok(text) = serde_json::to_string(&line) {
+                    sink.line(&text);
                 }
             }
+            Order::Flush(answer) => {
+                let _ = answer.send(());
+            }
         }
-        report(sink.flush());
-    }
-    report(sink.flush());
-}
-
-fn report(result: io::Result<()>) {
-    if let Err(error) = result {
-        tracing::error!(%error, "the access log cannot be written");
     }
 }
 
@@ -268,7 +191,7 @@ mod tests {
     fn each_request_is_one_json_line_also_after_rotation() {
         let folder = tempfile::tempdir().unwrap();
         let (file, old) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
-        let log = AccessLog::open(&Settings { file: Some(file.clone()), off: false }).unwrap();
+        let log = AccessLog::new(Sink::file(&file).unwrap()).unwrap();
         log.write(line("/a\n{\"b"));
         log.flush();
         std::fs::rename(&file, &old).unwrap();

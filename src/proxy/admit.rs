@@ -57,7 +57,8 @@ pub(super) async fn admit(
         if session.req_header().headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
             return Err(Denial::Malformed("The request has two Authorization headers"));
         }
-        let answer = intercept::ask(session, context).await?;
+        let Some(op) = &state.op else { return Err(Denial::NoRoute) };
+        let answer = intercept::ask(op, session, context).await?;
         context.line.verdict = OP;
         return Ok(Step::Answer(answer));
     }
@@ -115,7 +116,8 @@ async fn pass(
 /// The policy's judgement; a preflight that is to be forwarded carries no token and needs none.
 async fn permit(route: &Route, session: &Session, context: &Context) -> Result<Permit, Denial> {
     let head = session.req_header();
-    let asked = Asked { op: &context.state.op, rule: &route.rule, uri: &head.uri, headers: &head.headers };
+    let asked =
+        Asked { op: context.state.op.as_ref(), rule: &route.rule, uri: &head.uri, headers: &head.headers };
     let preflight = route.cors.is_some() && Cors::is_preflight(&head.method, &head.headers);
     if preflight {
         return Ok(policy::preflight());

@@ -117,6 +117,11 @@ impl Pattern {
         Ok(Pattern::Exact { host: authority.text, port })
     }
 
+    /// For this authority and no other port of it.
+    pub fn only(authority: &Authority) -> Pattern {
+        Pattern::Exact { host: authority.text.clone(), port: true }
+    }
+
     /// How well it matches: exact before wildcard; `None` = not at all.
     pub fn matches(&self, authority: &Authority) -> Option<u8> {
         match self {

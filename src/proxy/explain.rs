@@ -49,7 +49,7 @@ impl Explanation {
 pub(super) fn explain(state: &State, method: &str, url: &str) -> Explanation {
     let (host, target) = match url.split_once("://") {
         Some((_, rest)) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
-        None => (state.issuer.as_str(), url),
+        None => (state.issuer.as_ref().map_or("", Authority::as_str), url),
     };
     let path = target.split('?').next().unwrap_or_default();
     let path = if path.is_empty() { "/" } else { path };

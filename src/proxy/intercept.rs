@@ -5,14 +5,18 @@ use super::context::Context;
 use super::denial::Denial;
 use super::front::Exchange;
 use super::header::joined_cookies;
-use crate::op::Peer;
+use crate::op::{Op, Peer};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, header};
 use pingora::proxy::Session;
 
 /// Asks the provider. The body is read only if there is one.
-pub(super) async fn ask(session: &mut Session, context: &mut Context) -> Result<Response<Bytes>, Denial> {
-    let limit = context.state.op.settings().limits.body.bytes();
+pub(super) async fn ask(
+    op: &Op,
+    session: &mut Session,
+    context: &mut Context,
+) -> Result<Response<Bytes>, Denial> {
+    let limit = op.settings().limits.body.bytes();
     let total = context.state.limits.body_time.0;
     let body = tokio::time::timeout(total, body(session, limit)).await.unwrap_or(Err(Denial::BodySlow))?;
     context.line.bytes_in = u64::try_from(body.len()).unwrap_or(u64::MAX);
@@ -24,7 +28,7 @@ pub(super) async fn ask(session: &mut Session, context: &mut Context) -> Result<
         host: context.authority.as_ref().map(|authority| authority.as_str().to_owned()).unwrap_or_default(),
         request_id: context.request_id.clone(),
     };
-    Ok(context.state.op.handle(request, &peer).await)
+    Ok(op.handle(request, &peer).await)
 }
 
 async fn body(session: &mut Session, limit: usize) -> Result<Bytes, Denial> {

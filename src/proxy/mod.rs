@@ -1,5 +1,6 @@
 //! The edge: an exchange's phases, in the order of its life. What each of them decides stands in a file of its own.
 
+pub mod admin;
 mod admit;
 mod answer;
 mod authority;
@@ -26,6 +27,7 @@ pub use context::Context;
 pub use explain::Explanation;
 pub use settings::Settings;
 pub use state::Fault;
+pub use upstream::settings::Upstream;
 
 use crate::base::clock::Clock;
 use crate::base::random::Random;
@@ -72,11 +74,11 @@ struct Shared {
 }
 
 impl Edge {
-    /// Reads the files the settings name. Upstream names are resolved by [`Edge::keep`].
+    /// Reads the files the settings name. `op`: `None` for an edge without a provider. Upstream names are resolved by [`Edge::keep`].
     ///
     /// # Errors
     /// Everything that is wrong with the settings.
-    pub fn new(settings: &Settings, op: Op, kit: Kit) -> Result<Edge, Vec<Fault>> {
+    pub fn new(settings: &Settings, op: Option<Op>, kit: Kit) -> Result<Edge, Vec<Fault>> {
         let state = State::new(settings, op, None)?;
         Ok(Edge(Arc::new(Shared {
             state: ArcSwap::from_pointee(state),
@@ -91,7 +93,7 @@ impl Edge {
     ///
     /// # Errors
     /// Everything that is wrong with the settings; the old ones stay in force.
-    pub fn reload(&self, settings: &Settings, op: Op) -> Result<(), Vec<Fault>> {
+    pub fn reload(&self, settings: &Settings, op: Option<Op>) -> Result<(), Vec<Fault>> {
         let state = State::new(settings, op, Some(&self.0.state.load()))?;
         self.0.state.store(Arc::new(state));
         self.0.reloaded.notify_one();
@@ -102,7 +104,7 @@ impl Edge {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn check(settings: &Settings, op: Op) -> Result<(), Vec<Fault>> {
+    pub fn check(settings: &Settings, op: Option<Op>) -> Result<(), Vec<Fault>> {
         State::new(settings, op, None).map(drop)
     }
 
@@ -139,14 +141,12 @@ pub fn http_proxy(conf: &Arc<ServerConf>, edge: Edge) -> HttpProxy<Edge> {
 
 /// A path on the issuer's host that only resembles one of the provider's must not reach a route.
 fn shadow(state: &State, authority: &Authority, path: &str, checked: Checked) -> Option<Denial> {
-    if !checked.foldable || *authority != state.issuer {
-        return None;
-    }
-    if state.op.owns(path) {
+    let op = state.issuers(authority).filter(|_| checked.foldable)?;
+    if op.owns(path) {
         let odd = checked.semicolon || checked.encoded_slash;
         return odd.then_some(Denial::Malformed("The path holds a semicolon or an escaped slash"));
     }
-    let resembles = state.op.owns(&path::fold(path, true));
+    let resembles = op.owns(&path::fold(path, true));
     resembles.then_some(Denial::Malformed("The path resembles a protected one"))
 }
 

@@ -18,8 +18,10 @@ use std::sync::Arc;
 pub type Fault = (String, String);
 
 pub(super) struct State {
-    pub op: Op,
-    pub issuer: Authority,
+    /// `None`: an edge without a provider.
+    pub op: Option<Op>,
+    /// Host and port of the provider's issuer.
+    pub issuer: Option<Authority>,
     pub routes: Routes,
     pub pools: BTreeMap<String, Arc<Pool>>,
     pub trusted: Vec<IpNet>,
@@ -31,8 +33,8 @@ pub(super) struct State {
 
 impl State {
     /// Reads the files the settings name. `before`: the state this one follows.
-    pub fn new(settings: &Settings, op: Op, before: Option<&State>) -> Result<State, Vec<Fault>> {
-        let mut faults = settings.faults(op.settings());
+    pub fn new(settings: &Settings, op: Option<Op>, before: Option<&State>) -> Result<State, Vec<Fault>> {
+        let mut faults = settings.faults(op.as_ref().map(Op::settings));
         let pools = pools(settings, before, &mut faults);
         let mut routes = Vec::with_capacity(settings.routes.len());
         for (nth, written) in settings.routes.iter().enumerate() {
@@ -49,7 +51,7 @@ impl State {
             }
         }
         let names = keep(Names::new(&settings.identity), "identity", &mut faults);
-        let issuer = keep(authority(&op), "op.issuer", &mut faults);
+        let issuer = op.as_ref().and_then(|op| keep(authority(op), "op.issuer", &mut faults));
         let mut hosts = vec![];
         for (nth, host) in settings.hosts.iter().enumerate() {
             hosts.extend(keep(
@@ -58,13 +60,13 @@ impl State {
                 &mut faults,
             ));
         }
-        let (Some(names), Some(issuer), true) = (names, issuer, faults.is_empty()) else {
+        let (Some(names), true) = (names, faults.is_empty()) else {
             faults.sort();
             faults.dedup();
             return Err(faults);
         };
         // The issuer's own authority, with its port: no other port of that host is ours to answer for.
-        hosts.extend(Pattern::parse(issuer.as_str()));
+        hosts.extend(issuer.as_ref().map(Pattern::only));
         let places = match before {
             Some(before) => before.places.limited(settings.limits.in_flight),
             None => Places::new(settings.limits.in_flight),
@@ -84,7 +86,12 @@ impl State {
 
     /// Whether a request to `authority` for `path` is the provider's to answer.
     pub fn is_ops(&self, authority: &Authority, path: &str) -> bool {
-        *authority == self.issuer && self.op.owns(path)
+        self.issuers(authority).is_some_and(|op| op.owns(path))
+    }
+
+    /// The provider, if `authority` is its issuer's.
+    pub fn issuers(&self, authority: &Authority) -> Option<&Op> {
+        self.op.as_ref().filter(|_| self.issuer.as_ref() == Some(authority))
     }
 
     /// Strict-Transport-Security for a host that is a name. RFC 6797 §8.1.1: never for addresses.

@@ -3,7 +3,7 @@
 
 use super::challenge::Case;
 use super::{Asked, Challenge, Judged, Permit, Policy};
-use crate::op::{Facts, Presented, Verdict};
+use crate::op::{Facts, Op, Presented, Verdict};
 use crate::proxy::denial::Denial;
 use crate::proxy::settings;
 use http::{HeaderMap, Uri, header};
@@ -31,34 +31,38 @@ impl Policy for Bearer {
         let settings::Policy::Bearer(rule) = asked.rule else {
             return Judged::Now(Err(Denial::Bug("the bearer policy was given another's rule")));
         };
+        let Some(op) = asked.op else {
+            return Judged::Now(Err(Denial::Bug("the bearer policy has no provider to ask")));
+        };
         let token = match presented(asked.uri, asked.headers) {
             Ok(token) => token,
-            Err(case) => return Judged::Now(Err(refusal(case, asked, rule))),
+            Err(case) => return Judged::Now(Err(refusal(case, op, rule))),
         };
-        if let Some(verdict) = asked.op.seen(Presented { token }) {
-            return Judged::Now(weigh(verdict, asked, rule));
+        if let Some(verdict) = op.seen(Presented { token }) {
+            return Judged::Now(weigh(verdict, op, rule));
         }
         Judged::Later(Box::pin(async move {
-            match asked.op.introspect(Presented { token }).await {
-                Ok(verdict) => weigh(verdict, asked, rule),
+            match op.introspect(Presented { token }).await {
+                Ok(verdict) => weigh(verdict, op, rule),
                 Err(fault) => Err(Denial::Undecided(fault.to_string())),
             }
         }))
     }
 }
 
-fn refusal(case: Case, asked: Asked<'_>, rule: &settings::Bearer) -> Denial {
+fn refusal(case: Case, op: &Op, rule: &settings::Bearer) -> Denial {
     let scope = match case {
         // RFC 6750 §3: the scope necessary to access the resource.
         Case::Missing | Case::Insufficient if rule.any_scope.is_empty() => rule.scopes.as_slice(),
         _ => &[],
     };
-    Denial::Challenge(Challenge::new(case, &asked.op.settings().issuer, scope))
+    Denial::Challenge(Challenge::new(case, &op.settings().issuer, scope))
 }
 
 /// What is said when the token's life has ended since it was judged.
-pub(super) fn ended(asked: Asked<'_>) -> Denial {
-    Denial::Challenge(Challenge::new(Case::Invalid, &asked.op.settings().issuer, &[]))
+pub(super) fn ended(op: Option<&Op>) -> Denial {
+    let realm = op.map_or("", |op| op.settings().issuer.as_str());
+    Denial::Challenge(Challenge::new(Case::Invalid, realm, &[]))
 }
 
 /// The token as presented.
@@ -95,14 +99,14 @@ fn names_token(query: &str) -> bool {
     suspicious && form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
 }
 
-fn weigh(verdict: Verdict, asked: Asked<'_>, rule: &settings::Bearer) -> Result<Permit, Denial> {
+fn weigh(verdict: Verdict, op: &Op, rule: &settings::Bearer) -> Result<Permit, Denial> {
     let facts = match verdict {
         Verdict::Active(facts) if !facts.life.is_dead() => facts,
-        _ => return Err(refusal(Case::Invalid, asked, rule)),
+        _ => return Err(refusal(Case::Invalid, op, rule)),
     };
     match suffices(&facts, rule) {
         Ok(()) => Ok(Permit { facts: Some(facts) }),
-        Err(case) => Err(refusal(case, asked, rule)),
+        Err(case) => Err(refusal(case, op, rule)),
     }
 }
 

@@ -42,7 +42,8 @@ pub(super) trait Policy: Sync {
 /// What a policy may look at. The query is here to be refused, never to decide by.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    pub op: &'a Op,
+    /// `None`: an edge without a provider; `faults` has refused policies that need one.
+    pub op: Option<&'a Op>,
     pub rule: &'a settings::Policy,
     pub uri: &'a Uri,
     pub headers: &'a HeaderMap,
@@ -75,7 +76,7 @@ pub(super) async fn judge(policy: &dyn Policy, asked: Asked<'_>) -> Result<Permi
     if let Some(facts) = permit.facts() {
         let scope = Scope::current().ok_or(Denial::Bug("no scope to bind a permit to"))?;
         // Dead between the judgement and now: the answer is as if it had been dead before.
-        scope.bind(&facts.life).map_err(|Dead| bearer::ended(asked))?;
+        scope.bind(&facts.life).map_err(|Dead| bearer::ended(asked.op))?;
     }
     Ok(permit)
 }

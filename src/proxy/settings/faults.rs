@@ -25,9 +25,9 @@ impl Found {
 }
 
 impl Settings {
-    /// Everything that is wrong with these settings beside the provider's. Paths begin below the edge's own settings
+    /// Everything that is wrong with these settings beside the provider's (`None`: there is no provider). Paths begin below the edge's own settings
     /// (`routes[2].policy.bearer.scopes`).
-    pub fn faults(&self, op: &op::Settings) -> Vec<Fault> {
+    pub fn faults(&self, op: Option<&op::Settings>) -> Vec<Fault> {
         let mut found = Found { faults: Vec::new(), at: String::new() };
         let mut seen: HashMap<String, usize> = HashMap::new();
         for (nth, route) in self.routes.iter().enumerate() {
@@ -61,7 +61,7 @@ impl Settings {
 }
 
 impl Route {
-    fn faults(&self, settings: &Settings, op: &op::Settings, found: &mut Found) {
+    fn faults(&self, settings: &Settings, op: Option<&op::Settings>, found: &mut Found) {
         self.path_faults(op, found);
         self.target_faults(settings, found);
         if let Policy::Bearer(rule) = &self.policy {
@@ -93,7 +93,7 @@ impl Route {
         }
     }
 
-    fn path_faults(&self, op: &op::Settings, found: &mut Found) {
+    fn path_faults(&self, op: Option<&op::Settings>, found: &mut Found) {
         let prefix = self.path.trim_end_matches('/');
         match check(self.path.as_bytes()) {
             Err(says) => return found.say("path", format!("no request can have this path: {says}")),
@@ -102,9 +102,7 @@ impl Route {
             }
             Ok(_) => {}
         }
-        if !self.meets_issuer(op) {
-            return;
-        }
+        let Some(op) = op.filter(|op| self.meets_issuer(op)) else { return };
         let documents = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"]
             .map(str::to_owned);
         let exact = op.paths.values().flatten().chain(&documents);
@@ -148,7 +146,13 @@ impl Route {
 }
 
 impl Bearer {
-    fn faults(&self, op: &op::Settings, found: &mut Found) {
+    fn faults(&self, op: Option<&op::Settings>, found: &mut Found) {
+        let Some(op) = op else {
+            return found.say(
+                "policy.bearer",
+                "there is no provider whose tokens could be asked for: configure `op`",
+            );
+        };
         if !op.resources.iter().any(|resource| resource.uri == self.resource) {
             let known: Vec<_> = op.resources.iter().map(|resource| resource.uri.as_str()).collect();
             let known = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };

@@ -3,6 +3,7 @@
 use crate::base::scalar::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
@@ -31,6 +32,21 @@ pub struct Upstream {
     /// An address that could not be connected to is left out for this long, as long as there is another.
     #[serde(default = "rest")]
     pub rest: Span,
+}
+
+impl Upstream {
+    /// One server that speaks HTTP/1.1 without TLS, as the demo's does.
+    pub fn plain(address: SocketAddr) -> Upstream {
+        Upstream {
+            addresses: vec![address.to_string()],
+            tls: None,
+            http: Http::default(),
+            host: None,
+            timeouts: Timeouts::default(),
+            streams: streams(),
+            rest: rest(),
+        }
+    }
 }
 
 fn streams() -> NonZeroU32 {
