@@ -466,6 +466,17 @@ fn every_folder_has_a_readme() {
 }
 
 #[test]
+fn the_manual_of_the_settings_is_current() {
+    for (path, current) in [
+        ("conf/schema.json", oidcop_proxy::config::schema_json()),
+        ("conf/REFERENCE.md", oidcop_proxy::config::reference_md()),
+    ] {
+        let text = fs::read_to_string(root().join(path)).unwrap_or_default();
+        written(path, &text, &current);
+    }
+}
+
+#[test]
 fn nothing_names_the_machine_it_was_written_on() {
     let words = [
         concat!("/wo", "rk/"),

@@ -17,6 +17,7 @@ mod bearer;
 mod command_line;
 mod configs;
 mod crowd;
+mod forwarding;
 mod operating;
 mod pages;
 mod paths;

@@ -3,7 +3,7 @@
 use crate::bearer::is_invalid_token;
 use crate::harness::landing::key_digest;
 use crate::harness::server::text;
-use crate::harness::{Answer, DEADLINE, House, Party, Server};
+use crate::harness::{Answer, DEADLINE, Party, Server};
 use crate::walkthrough::alice;
 use std::fs;
 use std::time::Instant;

@@ -189,6 +189,12 @@ impl<'a> Call<'a> {
         self.header("content-type", "application/x-www-form-urlencoded")
     }
 
+    /// A body as it is.
+    pub fn text(mut self, body: &str) -> Self {
+        self.body = body.to_owned().into();
+        self
+    }
+
     pub fn json(mut self, value: &Value) -> Self {
         self.body = value.to_string().into();
         self.header("content-type", "application/json")
