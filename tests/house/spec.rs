@@ -1,7 +1,8 @@
 //! op/SPEC.md: which section of which specification is honoured where, from the citations in the code, and the tests that
 //! cite it too. The divergences below the table are written by hand.
 
-use super::{Text, code_of, first_word, function_name, root, texts};
+use super::function_name;
+use super::text::{Text, code_of, none, root, texts, written};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
@@ -38,6 +39,14 @@ fn citations(line: &str) -> Vec<Section> {
         if number.len() == 4 {
             found.push(section(format!("RFC {number}"), &line[at + 4 + number.len()..]));
         }
+    }
+    for (at, _) in line.match_indices("/rfc/rfc") {
+        let (number, rest) = line[at + 8..].split_at_checked(4).unwrap_or(("", ""));
+        let place = rest.strip_prefix("#section-").or_else(|| rest.strip_prefix("#appendix-"));
+        found.push(section(
+            format!("RFC {number}"),
+            &place.map(|place| format!(" §{place}")).unwrap_or_default(),
+        ));
     }
     for (cited, name) in NAMED {
         for (at, _) in line.match_indices(cited) {
@@ -129,7 +138,7 @@ fn spec_md_is_current() {
     let (before, rest) = text.split_once(BEGIN).unwrap_or_else(|| panic!("{FILE} has no line\n{BEGIN}"));
     let (_, after) = rest.split_once(END).unwrap_or_else(|| panic!("{FILE} has no line\n{END}"));
     let current = format!("{before}{BEGIN}\n\n{}\n{END}{after}", table());
-    super::written(FILE, &text, &current);
+    written(FILE, &text, &current);
 }
 
 /// A table row says where it is specified: a section or an address, never an empty text.
@@ -138,13 +147,13 @@ fn every_row_has_its_specification() {
     let mut faults = Vec::new();
     for text in texts("src/op", &[".rs"]) {
         let code = text.production();
-        for (number, line) in code.iter().enumerate().filter(|(_, line)| line.contains("fn spec(&self)")) {
+        for (number, _) in code.iter().enumerate().filter(|(_, line)| line.contains("fn spec(&self)")) {
             let body = text.lines[number..].iter().take(3).cloned().collect::<Vec<_>>().join(" ");
             let declared = code_of(&body, &mut false).contains("str;");
-            if !declared && citations(&body).is_empty() && !body.contains('§') {
-                faults.push(format!("{}:{}: {}", text.path, number + 1, first_word(line.trim_start())));
+            if !declared && citations(&body).is_empty() && !body.contains("https://") {
+                faults.push(format!("{}:{}: {}", text.path, number + 1, body.trim()));
             }
         }
     }
-    super::none("a row of a table names its specification", &faults);
+    none("a row of a table names its specification", &faults);
 }
