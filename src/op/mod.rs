@@ -2,8 +2,10 @@
 //!
 //! It never sees a socket, pingora or the system clock. Everything in here is private but this face.
 
+mod browser;
 mod client_auth;
 mod clients;
+mod cookie;
 mod directory;
 mod endpoint;
 mod error;
@@ -19,9 +21,14 @@ mod response_mode;
 mod serve;
 pub mod settings;
 mod subject;
+mod throttle;
 mod token;
+#[cfg(test)]
+mod walk;
 
 pub use clients::{SeedFault, client_file_faults};
+pub use cookie::COOKIES;
+pub use directory::user_file_faults;
 pub use settings::Settings;
 pub use token::introspect::{Facts, Presented, Verdict};
 pub use token::life::{Dead, Hook, Life};
@@ -35,10 +42,13 @@ use crate::jose::RemoteKeys;
 use crate::store::Store;
 use bytes::Bytes;
 use clients::Clients;
+use directory::People;
 use http::{Request, Response};
 use keys::Keys;
+use page::Templates;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
+use throttle::Throttle;
 use token::introspect::Verdicts;
 use token::life::Lives;
 use token::refresh::RefreshKeys;
@@ -92,6 +102,7 @@ struct Shared {
     refresh_keys: RefreshKeys,
     /// The key sets of clients.
     remote: RemoteKeys,
+    throttle: Throttle,
     /// Makes subject identifiers. Changing it would change every `sub`.
     subject_key: [u8; 32],
 }
@@ -102,6 +113,8 @@ pub struct Op {
     shared: Arc<Shared>,
     settings: Arc<Settings>,
     clients: Arc<Clients>,
+    people: Arc<People>,
+    pages: Arc<Templates>,
     /// Which endpoint answers at which path.
     paths: Arc<serve::Paths>,
     /// The metadata document, rendered once.
@@ -119,6 +132,7 @@ impl Op {
         let subject_key = kit.at_rest.derive("subject identifiers");
         let shared = Arc::new(Shared {
             lives: Lives::default(),
+            throttle: Throttle::default(),
             verdicts: Verdicts::default(),
             keys: Keys::open(&kit, &settings).await?,
             refresh_keys: RefreshKeys::new(&kit.at_rest),
@@ -136,8 +150,10 @@ impl Op {
 
     fn over(shared: Arc<Shared>, settings: Settings, generation: u64) -> Result<Op, Fault> {
         let clients = Arc::new(Clients::load(&settings)?);
+        let people = Arc::new(People::load(&settings, shared.kit.store.clone())?);
+        let pages = Arc::new(Templates::load(&settings)?);
         let (settings, paths, metadata) = (Arc::new(settings), Arc::default(), Arc::default());
-        let mut op = Op { shared, settings, clients, paths, metadata, generation };
+        let mut op = Op { shared, settings, clients, people, pages, paths, metadata, generation };
         op.paths = Arc::new(serve::Paths::of(&op));
         Ok(op)
     }
@@ -188,6 +204,11 @@ impl Op {
         let authority = issuer.find("://").map_or(0, |at| at + 3);
         let end = issuer.get(authority..).and_then(|rest| rest.find('/'));
         end.and_then(|end| issuer.get(..authority + end)).unwrap_or(issuer)
+    }
+
+    /// The issuer's host, with its port if it names one.
+    fn host(&self) -> &str {
+        self.origin().split_once("://").map_or("", |(_, host)| host)
     }
 
     fn now(&self) -> crate::base::clock::Timestamp {

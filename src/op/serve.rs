@@ -1,7 +1,7 @@
 //! From a request to its endpoint and back: the path table, methods, CORS, HEAD, and the form of errors.
 
 use super::endpoint::{Call, Cors, ENDPOINTS, Endpoint, ErrorForm};
-use super::error::{Code, Error};
+use super::error::{Code, Error, Result, server_error};
 use super::{Op, Peer};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -186,6 +186,15 @@ pub(super) fn json(status: StatusCode, body: &serde_json::Value) -> Response<Byt
     *response.status_mut() = status;
     set(&mut response, header::CONTENT_TYPE, "application/json");
     response
+}
+
+/// 303: what follows is a GET, whatever this was (RFC 9700 §4.12).
+pub(super) fn see_other(location: &str) -> Result<Response<Bytes>> {
+    let value = HeaderValue::from_str(location).map_err(server_error)?;
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response.headers_mut().insert(header::LOCATION, value);
+    Ok(response)
 }
 
 pub(super) fn set(response: &mut Response<Bytes>, name: header::HeaderName, value: &str) {

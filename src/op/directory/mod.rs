@@ -1,26 +1,117 @@
-//! Who people are.
+//! Who people are: the file of seeds, and over it what the command line wrote into the store.
 
+mod claims;
+mod file;
+pub mod password;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+pub use file::faults as user_file_faults;
+
+use super::clients::SeedFault;
 use super::error::Result;
+use super::record::mark::Mark;
+use super::{Op, Settings};
 use crate::base::clock::Timestamp;
+use crate::base::secret::Secret;
+use crate::store::Store;
+use crate::store::record;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// A person, as a directory knows them.
+/// The longest user name that is looked up, in bytes.
+pub const MAX_USERNAME: usize = 256;
+
+/// A person, as the directories know them.
 #[derive(Clone, Debug)]
 pub struct Person {
-    /// The account's identifier at home.
+    /// The account's identifier at home: the user name in lower case. Never shown to a client.
     pub account: String,
+    /// A PHC string; without one nobody signs in with a password.
+    pub password: Option<Secret>,
     /// OpenID Connect Core §5.1, without `sub`.
     pub claims: Arc<Map<String, Value>>,
     pub disabled: bool,
 }
 
+impl Person {
+    /// What the pages call them.
+    pub fn name(&self) -> &str {
+        self.claims.get("name").and_then(Value::as_str).unwrap_or(&self.account)
+    }
+}
+
+/// What one directory knows of an account.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub password: Option<Secret>,
+    /// `None`: ask the next directory.
+    pub claims: Option<Arc<Map<String, Value>>>,
+}
+
 /// Where people are looked up. Two production forms: the file of seeds, and the store.
 #[async_trait]
 pub trait Directory: Send + Sync {
-    /// The person whose user name this is. Names are compared without case.
-    async fn find(&self, username: &str, now: Timestamp) -> Result<Option<Person>>;
-    /// The person's password hash (PHC string), if they have one.
-    async fn password(&self, account: &str, now: Timestamp) -> Result<Option<String>>;
+    /// What it knows of `account`.
+    async fn find(&self, account: &str, now: Timestamp) -> Result<Option<Entry>>;
+}
+
+/// The directories in the order in which they are believed.
+pub struct People(Vec<Box<dyn Directory>>);
+
+impl People {
+    /// Reads the file that `settings` name.
+    pub(super) fn load(
+        settings: &Settings,
+        store: Arc<dyn Store>,
+    ) -> std::result::Result<People, Vec<SeedFault>> {
+        let seeds = file::Seeds::load(settings)?;
+        Ok(People(vec![Box::new(stored::Stored(store)), Box::new(seeds)]))
+    }
+}
+
+/// The account a user name means: names are compared without case and without space around them.
+pub fn account_of(username: &str) -> String {
+    username.trim().to_lowercase()
+}
+
+impl Op {
+    /// The person whose user name this is; disabled people are found, and said to be so.
+    pub(super) async fn person(&self, username: &str, now: Timestamp) -> Result<Option<Person>> {
+        let account = account_of(username);
+        if account.is_empty() || account.len() > MAX_USERNAME {
+            return Ok(None);
+        }
+        let (mut password, mut claims) = (None, None);
+        for directory in &self.people.0 {
+            if let Some(entry) = directory.find(&account, now).await? {
+                password = password.or(entry.password);
+                claims = claims.or(entry.claims);
+            }
+        }
+        // What the store changed about somebody who is no longer in the file is not a person.
+        let Some(claims) = claims else { return Ok(None) };
+        let mark = record::get::<Mark>(self.store(), Mark::of_account(&account), now).await?;
+        let disabled = mark.is_some_and(|mark| mark.record.disabled);
+        Ok(Some(Person { account, password, claims, disabled }))
+    }
+
+    /// The claims that `scopes` release about `account` (OpenID Connect Core §5.4), without `sub`. Empty if there is no such
+    /// person.
+    pub(super) async fn claims(
+        &self,
+        account: &str,
+        scopes: &[String],
+        now: Timestamp,
+    ) -> Result<Map<String, Value>> {
+        let Some(person) = self.person(account, now).await? else { return Ok(Map::new()) };
+        Ok(claims::released(&self.settings, &person.claims, scopes))
+    }
+
+    /// Every claim that some scope releases, for the metadata.
+    pub(super) fn claim_names(&self) -> Vec<String> {
+        claims::names(&self.settings)
+    }
 }

@@ -10,6 +10,9 @@ pub(super) mod registration;
 pub(super) mod revocation;
 pub(super) mod token;
 
+mod authorization;
+mod interaction;
+
 use super::error::{Error, Result};
 use super::{Op, Peer};
 use crate::base::clock::Timestamp;
@@ -75,6 +78,8 @@ pub trait Endpoint: Sync + Send {
 /// Every endpoint there is. Routing, metadata, configuration words and metric labels are derived from this table.
 pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &configuration::Configuration,
+    &authorization::AuthorizationEndpoint,
+    &interaction::Interaction,
     &token::Token,
     &introspection::Introspection,
     &revocation::Revocation,

@@ -1,4 +1,4 @@
-//! An authorization request (or a logout) that waits for a person. Bound to the browser that began it.
+//! An authorization request that waits for a person. Bound to the browser that began it; gone once it is completed.
 
 use crate::base::clock::Timestamp;
 use crate::op::request::AuthorizationRequest;
@@ -15,8 +15,22 @@ pub struct Interaction {
     pub request: AuthorizationRequest,
     pub created: Timestamp,
     pub expires: Timestamp,
-    /// Prompts that were answered in this interaction, by name.
-    pub answered: Vec<String>,
+    /// What was answered so far. Each answer names what it was given for, so that it counts for nothing else.
+    pub answers: Answers,
+}
+
+/// The answers of one interaction.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Answers {
+    /// The session (by `sid`) that a sign-in of this interaction made or renewed.
+    pub signed_in: Option<String>,
+    /// The session (by `sid`) the person chose to go on with.
+    pub chosen: Option<String>,
+    /// The person wants to use another account than the session's.
+    pub another: bool,
+    /// The account that allowed the request.
+    pub allowed_by: Option<String>,
 }
 
 impl Record for Interaction {

@@ -1,9 +1,39 @@
-//! An authorization request, from parameters to typed values (OpenID Connect Core §3.1.2, RFC 6749 §4.1.1).
+//! An authorization request, from parameters to typed values (OpenID Connect Core §3.1.2, RFC 6749 §4.1.1): the matrix.
+//!
+//! [`authorize`] is a door; each line of it is one check, in the order they run, and calls one file that returns a
+//! typed value. Parameters no check knows are ignored (RFC 6749 §3.1), the `claims` parameter among them.
 
+mod acr;
+mod client;
+mod display;
+mod hint;
+mod locales;
+mod max_age;
+mod nonce;
 pub mod params;
+mod pkce;
+mod prompt;
+mod redirect_uri;
+mod request_object;
+mod resource;
+mod response_mode;
+mod response_type;
+mod scope;
+mod state;
+#[cfg(test)]
+mod tests;
 
+pub(super) use display::SUPPORTED as DISPLAYS;
+pub(super) use hint::{Hint, id_token as id_token_hint};
+
+use super::Op;
+use super::error::{Error, Result};
+use super::record::client::Client;
 use super::response_mode::ResponseMode;
+use crate::base::clock::Timestamp;
+use params::Params;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Proof that a redirect URI is registered for the client that asked: only [`ReturnAddress`]es are redirected to.
 /// An error before one exists can only be a page.
@@ -23,7 +53,7 @@ impl ReturnAddress {
         self.state.as_deref()
     }
     pub fn mode(&self) -> Option<&'static dyn ResponseMode> {
-        super::response_mode::MODES.iter().copied().find(|mode| mode.name() == self.mode)
+        super::response_mode::find(&self.mode)
     }
 }
 
@@ -41,9 +71,10 @@ pub struct AuthorizationRequest {
     pub code_challenge: Option<String>,
     /// `none`, `login`, `consent`, `select_account`.
     pub prompt: Vec<String>,
+    /// Seconds; the client's `default_max_age` if the request has none.
     pub max_age: Option<u64>,
     pub login_hint: Option<String>,
-    /// The account named by an `id_token_hint`.
+    /// The `sub` of an `id_token_hint`, as this client knows it.
     pub hinted_subject: Option<String>,
     pub ui_locales: Vec<String>,
     pub acr_values: Vec<String>,
@@ -52,9 +83,108 @@ pub struct AuthorizationRequest {
 
 impl AuthorizationRequest {
     pub fn is_openid(&self) -> bool {
-        self.scope.iter().any(|scope| scope == "openid")
+        self.asks_scope("openid")
     }
     pub fn asks(&self, prompt: &str) -> bool {
         self.prompt.iter().any(|asked| asked == prompt)
+    }
+    pub fn asks_scope(&self, scope: &str) -> bool {
+        self.scope.iter().any(|asked| asked == scope)
+    }
+}
+
+/// Why a request was not taken, and how its sender learns of it.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Nothing proves that the redirect URI is the client's: a page.
+    Page(Error),
+    /// RFC 6749 §4.1.2.1: to the redirect URI.
+    Return(ReturnAddress, Error),
+}
+
+/// The authorization endpoint's door.
+pub(super) async fn authorize(
+    op: &Op,
+    params: &Params,
+    now: Timestamp,
+) -> std::result::Result<(AuthorizationRequest, Arc<Client>), Refusal> {
+    let (client, return_to) = return_address(op, params, now).await.map_err(Refusal::Page)?;
+    match rest(op, &client, &return_to, params, now).await {
+        Ok(request) => Ok((request, client)),
+        Err(error) => Err(Refusal::Return(return_to, error)),
+    }
+}
+
+/// The checks before which no redirect may happen.
+async fn return_address(op: &Op, params: &Params, now: Timestamp) -> Result<(Arc<Client>, ReturnAddress)> {
+    let client = client::check(op, params, now).await?;
+    let uri = redirect_uri::check(&client, params)?;
+    let state = state::check(params)?;
+    let mode = response_mode::of_errors(params);
+    Ok((client, ReturnAddress { uri, mode: mode.name().to_owned(), state }))
+}
+
+/// The checks whose errors travel to the client.
+async fn rest(
+    op: &Op,
+    client: &Client,
+    return_to: &ReturnAddress,
+    params: &Params,
+    now: Timestamp,
+) -> Result<AuthorizationRequest> {
+    request_object::check(params)?;
+    let response_type = response_type::check(client, params)?;
+    response_mode::check(params)?;
+    let prompt = prompt::check(params)?;
+    let scope = scope::check(op, client, params, &prompt)?;
+    let resources = resource::check(op, &scope, params)?;
+    let code_challenge = pkce::check(client, params)?;
+    let nonce = nonce::check(params)?;
+    let max_age = max_age::check(client, params)?;
+    let hint = hint::check(op, client, params, now).await?;
+    let login_hint = hint::login(params)?;
+    let ui_locales = locales::check(params, "ui_locales")?;
+    locales::check(params, "claims_locales")?;
+    let acr_values = acr::check(client, params)?;
+    let display = display::check(params)?;
+    Ok(AuthorizationRequest {
+        client_id: client.client_id.clone(),
+        return_to: return_to.clone(),
+        response_type,
+        scope,
+        resources,
+        nonce,
+        code_challenge,
+        prompt,
+        max_age,
+        login_hint,
+        hinted_subject: hint.map(|hint| hint.subject),
+        ui_locales,
+        acr_values,
+        display,
+    })
+}
+
+/// The words of a space-separated parameter (RFC 6749 §3.3), each once, at most `most`.
+fn words(params: &Params, name: &'static str, most: usize) -> Result<Vec<String>> {
+    let mut words: Vec<String> = Vec::new();
+    for word in params.one(name).unwrap_or_default().split(' ').filter(|word| !word.is_empty()) {
+        if words.len() >= most {
+            return Err(super::error::invalid_request(format!("The parameter {name} has too many values")));
+        }
+        if !words.iter().any(|known| known == word) {
+            words.push(word.to_owned());
+        }
+    }
+    Ok(words)
+}
+
+/// A parameter of at most `most` bytes.
+fn short(params: &Params, name: &'static str, most: usize) -> Result<Option<String>> {
+    match params.one(name) {
+        Some(value) if value.len() > most => {
+            Err(super::error::invalid_request(format!("The parameter {name} is too long")))
+        }
+        value => Ok(value.map(str::to_owned)),
     }
 }

@@ -1,8 +1,12 @@
 //! How an authorization response travels: one file per mode, one row each
 //! (OAuth 2.0 Multiple Response Type Encoding Practices §2.1, OAuth 2.0 Form Post Response Mode).
 
+mod form_post;
+mod query;
+
 use super::Op;
-use super::error::Result;
+use super::endpoint::Call;
+use super::error::{Error, Result};
 use super::request::ReturnAddress;
 use bytes::Bytes;
 use http::Response;
@@ -13,8 +17,67 @@ pub trait ResponseMode: Sync + Send {
     fn name(&self) -> &'static str;
     /// The section that defines it.
     fn spec(&self) -> &'static str;
+    /// Where a form that leads to the response must be allowed to end (CSP `form-action`): the client, if the browser
+    /// is redirected there; `None` if a page of ours comes between.
+    fn redirects(&self) -> bool;
     /// Sends `params` to where the client asked for them.
-    fn respond(&self, op: &Op, to: &ReturnAddress, params: &[(&str, &str)]) -> Result<Response<Bytes>>;
+    fn respond(
+        &self,
+        op: &Op,
+        call: &Call<'_>,
+        to: &ReturnAddress,
+        params: &[(&str, &str)],
+    ) -> Result<Response<Bytes>>;
 }
 
-pub const MODES: &[&dyn ResponseMode] = &[];
+pub const MODES: &[&dyn ResponseMode] = &[&query::Query, &form_post::FormPost];
+
+/// For `response_type=code` (OAuth 2.0 Multiple Response Type Encoding Practices §5).
+pub const DEFAULT: &dyn ResponseMode = &query::Query;
+
+pub fn find(name: &str) -> Option<&'static dyn ResponseMode> {
+    MODES.iter().copied().find(|mode| mode.name() == name)
+}
+
+/// Answers the client: `params`, its `state` if it sent one, and `iss` (RFC 9207 §2).
+pub fn respond(
+    op: &Op,
+    call: &Call<'_>,
+    to: &ReturnAddress,
+    params: &[(&str, &str)],
+) -> Result<Response<Bytes>> {
+    let mut all = params.to_vec();
+    all.extend(to.state().map(|state| ("state", state)));
+    all.push(("iss", op.settings.issuer.as_str()));
+    to.mode().unwrap_or(DEFAULT).respond(op, call, to, &all)
+}
+
+/// RFC 6749 §4.1.2.1.
+pub fn refuse(op: &Op, call: &Call<'_>, to: &ReturnAddress, error: &Error) -> Result<Response<Bytes>> {
+    tracing::debug!(
+        request_id = %call.peer.request_id,
+        code = error.code.wire(),
+        says = %error.says,
+        cause = ?error.cause,
+        "an authorization ends in an error"
+    );
+    let description = error.description();
+    respond(op, call, to, &[("error", error.code.wire()), ("error_description", &description)])
+}
+
+/// `uri` with `params` behind its own query.
+pub fn append_query(uri: &str, params: &[(&str, &str)]) -> String {
+    let mut text = uri.to_owned();
+    let before = match uri.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some((_, query)) if query.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+    if !query.is_empty() {
+        text.push_str(before);
+        text.push_str(&query);
+    }
+    text
+}

@@ -1,0 +1,87 @@
+//! Which claims a scope releases (OpenID Connect Core §5.4), and what type each standard claim has (§5.1).
+
+use crate::op::settings::Settings;
+use serde_json::{Map, Value};
+
+/// The scopes of OpenID Connect Core §5.4.
+const BY_SCOPE: &[(&str, &[&str])] = &[
+    (
+        "profile",
+        &[
+            "name",
+            "family_name",
+            "given_name",
+            "middle_name",
+            "nickname",
+            "preferred_username",
+            "profile",
+            "picture",
+            "website",
+            "gender",
+            "birthdate",
+            "zoneinfo",
+            "locale",
+            "updated_at",
+        ],
+    ),
+    ("email", &["email", "email_verified"]),
+    ("address", &["address"]),
+    ("phone", &["phone_number", "phone_number_verified"]),
+];
+
+const ADDRESS: &[&str] = &["formatted", "street_address", "locality", "region", "postal_code", "country"];
+
+fn of_scope<'a>(settings: &'a Settings, scope: &str) -> impl Iterator<Item = &'a str> {
+    let standard = BY_SCOPE.iter().find(|(name, _)| *name == scope).map_or(&[][..], |(_, claims)| claims);
+    let own = settings.scopes.get(scope).map(|scope| scope.claims.as_slice()).unwrap_or_default();
+    standard.iter().copied().chain(own.iter().map(String::as_str)).filter(|claim| *claim != "sub")
+}
+
+pub(super) fn released(
+    settings: &Settings,
+    claims: &Map<String, Value>,
+    scopes: &[String],
+) -> Map<String, Value> {
+    let wanted: Vec<&str> = scopes.iter().flat_map(|scope| of_scope(settings, scope)).collect();
+    let member = |name: &str| name.split('#').next().unwrap_or_default().to_owned();
+    // OpenID Connect Core §5.2: `name#de` goes where `name` goes.
+    let released =
+        claims.iter().filter(|(name, value)| !value.is_null() && wanted.contains(&member(name).as_str()));
+    released.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+pub(super) fn names(settings: &Settings) -> Vec<String> {
+    let mut names: Vec<String> = vec!["sub".into()];
+    let scopes = BY_SCOPE.iter().map(|(scope, _)| *scope).chain(settings.scopes.keys().map(String::as_str));
+    for name in scopes.flat_map(|scope| of_scope(settings, scope)) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// What is wrong with a person's claim, if anything.
+pub(super) fn fault(name: &str, value: &Value) -> Option<&'static str> {
+    match name.split('#').next().unwrap_or_default() {
+        "sub" => Some("is made by the provider, not given"),
+        "email_verified" | "phone_number_verified" if !value.is_boolean() => Some("must be true or false"),
+        // A number of seconds, as in RFC 7519 §2.
+        "updated_at" if !value.is_u64() => Some("must be a number of seconds since 1970"),
+        "address" => address_fault(value),
+        "email_verified" | "phone_number_verified" | "updated_at" => None,
+        standard if BY_SCOPE.iter().any(|(_, claims)| claims.contains(&standard)) && !value.is_string() => {
+            Some("must be a text (quote what looks like a number or a date)")
+        }
+        _ => None,
+    }
+}
+
+/// OpenID Connect Core §5.1.1.
+fn address_fault(value: &Value) -> Option<&'static str> {
+    let Some(members) = value.as_object() else { return Some("must be a map") };
+    let fine = members.iter().all(|(name, value)| ADDRESS.contains(&name.as_str()) && value.is_string());
+    (!fine).then_some(
+        "may have formatted, street_address, locality, region, postal_code and country, each a text (quote numbers)",
+    )
+}

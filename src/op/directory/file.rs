@@ -1,0 +1,115 @@
+//! The people of `users_file`: read once, never written. The file is strict: what it says beyond the form is a fault.
+
+use super::{Directory, Entry, MAX_USERNAME, account_of, claims, password};
+use crate::base::clock::Timestamp;
+use crate::base::secret::Secret;
+use crate::op::clients::{SeedFault, read};
+use crate::op::error::Result;
+use crate::op::settings::Settings;
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+const MAX_PEOPLE: usize = 100_000;
+
+/// By account.
+#[derive(Default)]
+pub struct Seeds(HashMap<String, Entry>);
+
+/// Where in the file, and what is wrong there.
+type Faults = Vec<(String, String)>;
+
+/// Everything that is wrong with the user file `settings` name. For `check`.
+pub fn faults(settings: &Settings) -> Vec<SeedFault> {
+    Seeds::load(settings).err().unwrap_or_default()
+}
+
+impl Seeds {
+    pub fn load(settings: &Settings) -> std::result::Result<Seeds, Vec<SeedFault>> {
+        let Some(file) = &settings.users_file else { return Ok(Seeds::default()) };
+        let fault = |path: String, message: String| SeedFault { file: file.clone(), path, message };
+        let text = read(file).map_err(|message| vec![fault(String::new(), message)])?;
+        let parsed = parse(&text);
+        parsed.map_err(|faults| faults.into_iter().map(|(path, message)| fault(path, message)).collect())
+    }
+}
+
+/// `users:` is a list; each entry has a `username`, a `password` (argon2id, PHC) and `claims`.
+pub(super) fn parse(text: &str) -> std::result::Result<Seeds, Faults> {
+    let whole = |message: String| vec![(String::new(), message)];
+    let document: Value = serde_yaml::from_str(text).map_err(|error| whole(error.to_string()))?;
+    let list = match document.as_object().filter(|map| map.len() == 1).and_then(|map| map.get("users")) {
+        Some(Value::Array(list)) => list,
+        _ => return Err(whole("must have one member, users: a list".into())),
+    };
+    if list.len() > MAX_PEOPLE {
+        return Err(whole(format!("holds more than {MAX_PEOPLE} people")));
+    }
+    let (mut seeds, mut faults) = (HashMap::new(), Faults::new());
+    for (at, entry) in list.iter().enumerate() {
+        let place = format!("users[{at}]");
+        let before = faults.len();
+        let Some((account, entry)) = person(&place, entry, &mut faults) else { continue };
+        if faults.len() == before && seeds.insert(account.clone(), entry).is_some() {
+            faults.push((format!("{place}.username"), format!("{account} is there twice")));
+        }
+    }
+    if faults.is_empty() { Ok(Seeds(seeds)) } else { Err(faults) }
+}
+
+fn person(place: &str, entry: &Value, faults: &mut Faults) -> Option<(String, Entry)> {
+    let Some(members) = entry.as_object() else {
+        faults.push((place.to_owned(), "must be a map".into()));
+        return None;
+    };
+    for name in members.keys().filter(|name| !["username", "password", "claims"].contains(&name.as_str())) {
+        faults.push((
+            format!("{place}.{name}"),
+            "is not known: a person has username, password and claims".into(),
+        ));
+    }
+    let account = members.get("username").and_then(Value::as_str).map(account_of).unwrap_or_default();
+    if account.is_empty() || account.len() > MAX_USERNAME || account.chars().any(char::is_control) {
+        faults.push((format!("{place}.username"), format!("must be a text of 1 to {MAX_USERNAME} bytes")));
+    }
+    let secret = match members.get("password") {
+        None => None,
+        Some(Value::String(hash)) => {
+            faults.extend(
+                password::fault(hash).map(|message| (format!("{place}.password"), message.to_owned())),
+            );
+            Some(Secret::new(hash.as_str()))
+        }
+        Some(_) => {
+            faults.push((format!("{place}.password"), "must be a text".into()));
+            None
+        }
+    };
+    let claims = personal(place, members.get("claims"), faults);
+    Some((account, Entry { password: secret, claims: Some(Arc::new(claims)) }))
+}
+
+fn personal(place: &str, claims: Option<&Value>, faults: &mut Faults) -> Map<String, Value> {
+    let map = match claims {
+        None | Some(Value::Null) => return Map::new(),
+        Some(Value::Object(map)) => map,
+        Some(_) => {
+            faults.push((format!("{place}.claims"), "must be a map".into()));
+            return Map::new();
+        }
+    };
+    for (name, value) in map {
+        faults.extend(
+            claims::fault(name, value).map(|message| (format!("{place}.claims.{name}"), message.to_owned())),
+        );
+    }
+    map.clone()
+}
+
+#[async_trait]
+impl Directory for Seeds {
+    async fn find(&self, account: &str, _: Timestamp) -> Result<Option<Entry>> {
+        Ok(self.0.get(account).cloned())
+    }
+}

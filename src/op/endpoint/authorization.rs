@@ -1,0 +1,153 @@
+//! The authorization endpoint (OpenID Connect Core §3.1.2, RFC 6749 §3.1): GET and POST alike. It answers at once if
+//! nothing must be asked, and otherwise sends the person to an interaction.
+
+use super::interaction::Interaction;
+use super::{Call, Cors, Endpoint, ErrorForm};
+use crate::base::encode::base64url;
+use crate::base::secret::sha256;
+use crate::op::Op;
+use crate::op::browser::Browser;
+use crate::op::error::{Error, Result};
+use crate::op::page;
+use crate::op::prompt::{Situation, first_need};
+use crate::op::record::family::Authorization;
+use crate::op::record::interaction::{Answers, Interaction as Waiting};
+use crate::op::record::session::Session;
+use crate::op::request::params::Params;
+use crate::op::request::{self, AuthorizationRequest, Refusal};
+use crate::op::response_mode;
+use crate::op::serve::{self, see_other};
+use crate::op::token::mint::{self, CodeGrant};
+use crate::store::record::{self, Stored};
+use crate::store::{Change, Durability, Expect};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, Response};
+use serde_json::{Map, Value, json};
+
+#[derive(Debug)]
+pub struct AuthorizationEndpoint;
+
+#[async_trait]
+impl Endpoint for AuthorizationEndpoint {
+    fn name(&self) -> &'static str {
+        "authorization"
+    }
+    fn spec(&self) -> &'static str {
+        "OpenID Connect Core §3.1.2"
+    }
+    fn methods(&self) -> &'static [Method] {
+        &[Method::GET, Method::POST]
+    }
+    fn error_form(&self) -> ErrorForm {
+        ErrorForm::Page
+    }
+    fn cors(&self) -> Cors {
+        Cors::Never
+    }
+    fn describe(&self, op: &Op, metadata: &mut Map<String, Value>) {
+        for (name, value) in [
+            ("authorization_endpoint", json!(serve::address(op, self))),
+            ("claims_supported", json!(op.claim_names())),
+            ("display_values_supported", json!(request::DISPLAYS)),
+            ("ui_locales_supported", json!(page::tags().collect::<Vec<_>>())),
+        ] {
+            metadata.insert(name.to_owned(), value);
+        }
+    }
+
+    async fn answer(&self, op: &Op, call: Call<'_>) -> Result<Response<Bytes>> {
+        let params = Params::from_either(call.request, &op.settings.limits)?;
+        let (request, client) = match request::authorize(op, &params, call.now).await {
+            Ok(checked) => checked,
+            Err(Refusal::Page(error)) => return Err(error),
+            Err(Refusal::Return(to, error)) => return response_mode::refuse(op, &call, &to, &error),
+        };
+        let session = op.browser_session(call.request.headers(), call.now).await?;
+        let answers = Answers::default();
+        let at = Situation {
+            client: &client,
+            request: &request,
+            answers: &answers,
+            session: session.as_ref(),
+            now: call.now,
+        };
+        match (first_need(op, at).await?, &session) {
+            (None, Some(session)) => {
+                let code = code(op, at, session, Vec::new()).await;
+                respond(op, &call, &request, code)
+            }
+            (Some((_, code)), _) if request.asks("none") => {
+                let error = Error::new(code, "The request needs a person and prompt=none forbids to ask");
+                response_mode::refuse(op, &call, &request.return_to, &error)
+            }
+            _ => wait(op, &call, request).await,
+        }
+    }
+}
+
+/// The code, or the error, to the client.
+pub(super) fn respond(
+    op: &Op,
+    call: &Call<'_>,
+    request: &AuthorizationRequest,
+    code: Result<String>,
+) -> Result<Response<Bytes>> {
+    match code {
+        Ok(code) => response_mode::respond(op, call, &request.return_to, &[("code", &code)]),
+        Err(error) => response_mode::refuse(op, call, &request.return_to, &error),
+    }
+}
+
+/// Issues the code for a request to which nothing is left to ask; `changes` are committed with it or not at all.
+pub(super) async fn code(
+    op: &Op,
+    at: Situation<'_>,
+    session: &Stored<Session>,
+    changes: Vec<Change>,
+) -> Result<String> {
+    let request = at.request;
+    op.touch_session(session, Some(&request.client_id), at.now).await?;
+    let session = &session.record;
+    let authorization = Authorization {
+        client_id: request.client_id.clone(),
+        account: session.account.clone(),
+        subject: op.subject(at.client, &session.account),
+        scope: request.scope.clone(),
+        resources: request.resources.clone(),
+        sid: Some(session.sid.clone()),
+        auth_time: session.auth_time,
+        acr: op.acr(&session.amr, &request.acr_values),
+        amr: session.amr.clone(),
+        offline: request.asks_scope("offline_access"),
+        wants_auth_time: request.max_age.is_some() || at.client.metadata.require_auth_time,
+    };
+    let grant = CodeGrant {
+        authorization,
+        redirect_uri: request.return_to.uri().to_owned(),
+        code_challenge: request.code_challenge.clone(),
+        nonce: request.nonce.clone(),
+        changes,
+    };
+    mint::code(op, grant, at.now).await
+}
+
+/// Stores the request for the person at this browser, and sends them to it. A POST ends in a GET (RFC 9700 §4.12).
+async fn wait(op: &Op, call: &Call<'_>, request: AuthorizationRequest) -> Result<Response<Bytes>> {
+    let browser = Browser::of_or_new(op, call.request.headers())?;
+    let handle = op.random().token()?;
+    let waiting = Waiting {
+        digest: base64url(&sha256(handle.as_bytes())),
+        browser: browser.digest(),
+        request,
+        created: call.now,
+        expires: call.now.plus(op.settings.lifetimes.interaction.0),
+        answers: Answers::default(),
+    };
+    let change = record::put(&waiting, Expect::Absent)?;
+    // A crash costs the person a second start, not more.
+    op.store().commit(vec![change], Durability::Soon, call.now).await?;
+    let mut response = see_other(&Interaction.path_of(op, &handle))?;
+    browser.remember(&mut response);
+    Ok(response)
+}

@@ -1,0 +1,44 @@
+//! `scope`: what is known and what the client may ask for; the rest is ignored (OpenID Connect Core §3.1.2.1). And
+//! the rule for `offline_access` (OpenID Connect Core §11).
+
+use super::Params;
+use crate::op::Op;
+use crate::op::error::{Result, invalid_request};
+use crate::op::record::client::Client;
+use crate::op::settings::WithoutConsent;
+
+const MAX: usize = 100;
+
+pub(super) fn check(op: &Op, client: &Client, params: &Params, prompt: &[String]) -> Result<Vec<String>> {
+    let mut scope = super::words(params, "scope", MAX)?;
+    let known = op.scopes_supported();
+    let allowed = client.metadata.scope.as_deref();
+    scope.retain(|asked| {
+        known.iter().any(|known| known == asked)
+            && allowed.is_none_or(|allowed| allowed.split(' ').any(|allowed| allowed == asked))
+    });
+    offline(op, &mut scope, prompt)?;
+    Ok(scope)
+}
+
+fn offline(op: &Op, scope: &mut Vec<String>, prompt: &[String]) -> Result<()> {
+    let has = |scope: &[String], name: &str| scope.iter().any(|asked| asked == name);
+    if !has(scope, "offline_access") {
+        return Ok(());
+    }
+    if !has(scope, "openid") {
+        // A scope of OpenID Connect: it says nothing in a plain OAuth request.
+        scope.retain(|asked| asked != "offline_access");
+        return Ok(());
+    }
+    if prompt.iter().any(|asked| asked == "consent") {
+        return Ok(());
+    }
+    match op.settings.offline_access.without_consent {
+        WithoutConsent::Error => Err(invalid_request("The scope offline_access needs prompt=consent")),
+        WithoutConsent::Ignore => {
+            scope.retain(|asked| asked != "offline_access");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! In a form that posts itself to the redirect URI (OAuth 2.0 Form Post Response Mode §2). Without script the person
+//! presses its button.
+
+use super::ResponseMode;
+use crate::op::Op;
+use crate::op::endpoint::Call;
+use crate::op::error::Result;
+use crate::op::page::{FORM_POST_SCRIPT, Page};
+use crate::op::request::ReturnAddress;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use minijinja::{Value, context};
+
+pub struct FormPost;
+
+impl ResponseMode for FormPost {
+    fn name(&self) -> &'static str {
+        "form_post"
+    }
+    fn spec(&self) -> &'static str {
+        "OAuth 2.0 Form Post Response Mode §2"
+    }
+    fn redirects(&self) -> bool {
+        false
+    }
+    fn respond(
+        &self,
+        op: &Op,
+        call: &Call<'_>,
+        to: &ReturnAddress,
+        params: &[(&str, &str)],
+    ) -> Result<Response<Bytes>> {
+        let pair = |(name, value): &(&str, &str)| Value::from_iter([*name, *value]);
+        let fields: Vec<Value> = params.iter().map(pair).collect();
+        Page::new("form_post.html", call.request).posts_to(to.uri()).runs(FORM_POST_SCRIPT).render(
+            op,
+            StatusCode::OK,
+            context! { action => to.uri(), fields => fields },
+        )
+    }
+}
