@@ -18,6 +18,15 @@ pub struct Loaded {
     pub config: Config,
     /// What is allowed but hardly meant.
     pub warnings: Faults,
+    text: String,
+}
+
+impl Loaded {
+    /// A fault that shows only when the settings are used, at the place of `path` (`routes[2].policy`).
+    pub fn fault(&self, path: &str, says: impl Into<String>) -> Fault {
+        let document = serde_json::to_value(&self.config).unwrap_or_default();
+        located(&self.file, &self.text, &Raw::new(Path::parse(path, &document), Aim::Value, says))
+    }
 }
 
 /// Reads a configuration file, the environment it names, and the people and clients files it names.
@@ -63,7 +72,7 @@ pub fn load_text(
                 located(file, text, &raw)
             });
             let warnings = Faults::new(warnings.collect());
-            Ok(Loaded { file: file.to_owned(), config, warnings })
+            Ok(Loaded { file: file.to_owned(), config, warnings, text: text.to_owned() })
         }
         _ => Err(faults),
     }

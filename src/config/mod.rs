@@ -20,11 +20,18 @@ pub use locate::Place;
 pub use process::{Demo, Process};
 pub use schema::{reference_md, schema_json};
 
+use crate::proxy::Upstream;
+use crate::proxy::settings::{Hsts, Identity, Limits, Route};
 use crate::{base, op, proxy, store};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
-/// Everything an operator may say, as it is written.
+/// The upstream the demo serves.
+const WHOAMI: &str = "whoami";
+
+/// Everything an operator may say, as it is written. The edge's own settings stand at the top, beside the other rooms'.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "oidcop-proxy")]
@@ -32,9 +39,34 @@ pub struct Config {
     /// The front door: where it listens, certificates, connection limits.
     #[serde(default)]
     pub front: proxy::front::Settings,
-    /// The OpenID Provider. Left out: no provider.
+    /// The OpenID Provider. Left out: an edge without one, whose routes are public or denied.
     #[serde(default)]
     pub op: Option<op::Settings>,
+    /// Where requests go. The route with the longest matching `path` wins; the provider's own paths go before all of
+    /// them. A request that no route matches gets 404.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// The servers behind the edge, by name.
+    #[serde(default)]
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// Hosts answered for besides the issuer's and those of the routes. A request for any other host gets 421.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Networks of proxies in front of this one whose `X-Forwarded-For` and `X-Request-Id` are believed. From everybody
+    /// else these headers are removed.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// The headers in which an upstream learns who calls.
+    #[serde(default)]
+    pub identity: Identity,
+    /// Caps that hold for every request.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long browsers remember to use https only (Strict-Transport-Security); 0 = not sent. Never sent for
+    /// `localhost` and for hosts that are addresses.
+    #[serde(default)]
+    pub hsts: Hsts,
     /// Where everything that must outlive a request is kept.
     #[serde(default)]
     pub store: store::Settings,
@@ -47,4 +79,29 @@ pub struct Config {
     /// Things to try the edge with.
     #[serde(default)]
     pub demo: Demo,
+}
+
+impl Config {
+    /// The edge's settings, with the demo's upstream at `whoami` among them.
+    pub fn edge(&self, whoami: Option<SocketAddr>) -> proxy::Settings {
+        let mut upstreams = self.upstreams.clone();
+        if let Some(mut address) = whoami {
+            // Until it is bound, port 0 stands for a port that is not known yet.
+            if address.port() == 0 {
+                address.set_port(1);
+            }
+            let written = serde_json::json!({ "addresses": [address.to_string()] });
+            upstreams
+                .extend(serde_json::from_value(written).ok().map(|upstream| (WHOAMI.to_owned(), upstream)));
+        }
+        proxy::Settings {
+            routes: self.routes.clone(),
+            upstreams,
+            hosts: self.hosts.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            identity: self.identity.clone(),
+            limits: self.limits,
+            hsts: self.hsts,
+        }
+    }
 }

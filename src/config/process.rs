@@ -2,6 +2,7 @@
 //! and so cannot own them.
 
 use crate::base::scalar::Span;
+use crate::observe::sink::Sink;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -19,7 +20,8 @@ pub struct Process {
     /// An address on loopback for `/livez`, `/readyz`, `/metrics` and `/version`, such as `127.0.0.1:9090`. Changing
     /// it needs a restart.
     pub admin: Option<SocketAddr>,
-    /// Where the access log goes, one JSON line a request: `stdout`, `off`, or a file. USR1 opens the file anew.
+    /// Where the access log goes, one JSON line a request: `stdout`, `off`, or `{ file: PATH }`. USR1 opens the file
+    /// anew.
     pub access_log: LogTarget,
     /// Where administrative commands and security events are recorded, one JSON line each; only ever appended to.
     /// USR1 opens the file anew.
@@ -60,6 +62,18 @@ pub enum LogTarget {
     File(PathBuf),
 }
 
+impl LogTarget {
+    /// # Errors
+    /// The file cannot be opened for appending.
+    pub fn open(&self) -> std::io::Result<Sink> {
+        match self {
+            LogTarget::Stdout => Ok(Sink::stdout()),
+            LogTarget::Off => Ok(Sink::off()),
+            LogTarget::File(path) => Sink::file(path),
+        }
+    }
+}
+
 /// What the program says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -89,6 +103,18 @@ pub enum Format {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+impl From<Level> for tracing::Level {
+    fn from(level: Level) -> tracing::Level {
+        match level {
+            Level::Error => tracing::Level::ERROR,
+            Level::Warn => tracing::Level::WARN,
+            Level::Info => tracing::Level::INFO,
+            Level::Debug => tracing::Level::DEBUG,
+            Level::Trace => tracing::Level::TRACE,
+        }
+    }
 }
 
 /// How the server stops on TERM.

@@ -7,6 +7,11 @@ pub(super) fn contradictions(config: &Config) -> Vec<(String, String)> {
     let mut found = Vec::new();
     front(config, &mut found);
     server(config, &mut found);
+    if config.demo.whoami.is_some() && config.upstreams.contains_key(super::WHOAMI) {
+        let says = "`whoami` is the demo's own upstream: give this one another name, or remove `demo.whoami`";
+        found.push(("upstreams.whoami".into(), says.into()));
+    }
+    found.extend(config.edge(config.demo.whoami).faults(config.op.as_ref()));
     found
 }
 
@@ -63,6 +68,32 @@ fn server(config: &Config, found: &mut Vec<(String, String)>) {
 
 /// What is allowed but hardly meant.
 pub(super) fn warnings(config: &Config) -> Vec<(String, String)> {
-    let _ = config;
-    Vec::new()
+    let mut found = Vec::new();
+    let Some(op) = &config.op else { return found };
+    let issuer = host(op.issuer.split_once("://").map_or("", |(_, rest)| rest));
+    for (nth, route) in config.routes.iter().enumerate() {
+        let shares = route.hosts.is_empty() || route.hosts.iter().any(|written| host(written) == issuer);
+        // A page of the edge's own has no script in it that the operator did not put there.
+        if shares && route.upstream.is_some() && !is_loopback(&issuer) {
+            let says = format!(
+                "this route shares the issuer's host `{issuer}`: a script of the app behind it could drive sign-in and \
+                 consent; give the issuer a host of its own, and this route its `hosts`"
+            );
+            found.push((format!("routes[{nth}]"), says));
+        }
+    }
+    found
+}
+
+/// Without port, path and case.
+fn host(written: &str) -> String {
+    let authority = written.split('/').next().unwrap_or_default();
+    let end =
+        if authority.starts_with('[') { authority.find(']').map(|at| at + 1) } else { authority.find(':') };
+    authority.get(..end.unwrap_or(authority.len())).unwrap_or_default().to_ascii_lowercase()
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

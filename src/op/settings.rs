@@ -1,6 +1,5 @@
 //! What an operator may say of the provider. The doc comments are the manual (conf/REFERENCE.md).
 
-use crate::base::fetch;
 use crate::base::scalar::{Size, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,9 +67,6 @@ pub struct Settings {
     /// The pages people see.
     #[serde(default)]
     pub pages: Pages,
-    /// Requests the provider makes itself: clients' `jwks_uri` and `sector_identifier_uri`.
-    #[serde(default)]
-    pub fetch: fetch::Settings,
     /// Caps on what a request may bring.
     #[serde(default)]
     pub limits: Limits,

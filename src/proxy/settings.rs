@@ -7,7 +7,7 @@ mod policy;
 pub use policy::{Bearer, Policy};
 
 use crate::base::scalar::{Size, Span};
-use crate::proxy::upstream::settings::Upstream;
+pub use crate::proxy::upstream::settings::Upstream;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

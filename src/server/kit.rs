@@ -37,19 +37,36 @@ impl Kit {
     /// # Errors
     /// The store is locked or damaged, the at-rest key is missing or none, or the machine gives no threads.
     pub fn open(config: &Config) -> Result<Kit, Fault> {
+        let random = Random::system();
+        Kit::over(config, at_rest_key(config, &random)?, &config.store, random)
+    }
+
+    /// A kit that leaves no trace: to find out whether a provider can be made of a configuration.
+    ///
+    /// # Errors
+    /// The machine gives no threads or no randomness.
+    pub fn to_check(config: &Config) -> Result<Kit, Fault> {
+        let random = Random::system();
+        Kit::over(config, AtRestKey::new(random.bytes()?), &store::Settings::Memory, random)
+    }
+
+    fn over(
+        config: &Config,
+        at_rest: AtRestKey,
+        store: &store::Settings,
+        random: Random,
+    ) -> Result<Kit, Fault> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("kit")
             .enable_all()
             .build()
             .map_err(|error| Fault::io("the runtime", error))?;
-        let random = Random::system();
-        let at_rest = at_rest_key(config, &random)?;
         let fetch = Fetch::system(&config.fetch, runtime.handle().clone())
             .map_err(|fault| Fault::Said(format!("fetch: {fault}")))?;
         let work =
             Work::system(Work::spare_cores()).map_err(|error| Fault::io("the worker threads", error))?;
-        let store = store::open(&config.store)?;
+        let store = store::open(store)?;
         let op = op::Kit { store, clock: Clock::system(), random, at_rest, work, fetch };
         Ok(Kit { runtime, op })
     }

@@ -1,18 +1,40 @@
 //! The composition root: Config → Kit → Op → Edge → pingora. With proxy/, the only user of pingora.
 
-pub mod banner;
+mod banner;
 pub mod control;
-pub mod demo;
+mod demo;
 pub mod dev_cert;
-pub mod end;
+mod end;
 pub mod kit;
-pub mod ports;
-pub mod ready;
-pub mod reload;
+mod pingora_server;
+mod ports;
+mod ready;
+mod reload;
+mod running;
+mod signals;
 
-use crate::config::Faults;
+use crate::base::clock::Clock;
+use crate::config::{Config, Faults, Loaded};
+use crate::observe::access_log::AccessLog;
+use crate::observe::audit::Audit;
+use crate::observe::trace::Trace;
+use crate::op::Op;
 use crate::{op, proxy, store};
-use std::path::PathBuf;
+use dev_cert::Made;
+use end::{Reins, Stop};
+use kit::Kit;
+use running::Running;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long pingora may take to listen: it does so at once, or never.
+const LISTEN: Duration = Duration::from_secs(10);
+
+/// How long connections that are cut may take to write their last access line.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Why the server did not start, or not stay.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +49,6 @@ pub enum Fault {
     Randomness(#[from] crate::base::random::NoRandomness),
     #[error(transparent)]
     DevCert(#[from] dev_cert::Fault),
-    #[error("{}", lines(.0))]
-    Certificates(Vec<proxy::front::Fault>),
     #[error("{what}: {error}")]
     Io { what: String, error: std::io::Error },
     #[error("{0}")]
@@ -41,10 +61,6 @@ impl Fault {
     }
 }
 
-fn lines<T: ToString>(many: &[T]) -> String {
-    many.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
 /// What the command line adds to the configuration.
 #[derive(Clone, Default, Debug)]
 pub struct Options {
@@ -52,4 +68,247 @@ pub struct Options {
     pub ready_file: Option<PathBuf>,
     /// No banner.
     pub quiet: bool,
+}
+
+/// What `check` finds beyond the configuration's own faults: files, certificates, templates, routes compiled. Nothing
+/// is bound, and nothing is written.
+///
+/// # Errors
+/// Every fault, at its place.
+pub fn check(loaded: &Loaded) -> Result<(), Faults> {
+    let config = &loaded.config;
+    let now = Clock::system().now();
+    let mut faults = Vec::new();
+    if !config.demo.certificate
+        && let Err(found) = proxy::front::Door::new(&config.front, now)
+    {
+        faults
+            .extend(found.into_iter().map(|fault| loaded.fault("front.tls.certificates", fault.to_string())));
+    }
+    match Kit::to_check(config).and_then(|kit| kit.handle().block_on(open(&kit, config))) {
+        Err(fault) => faults.push(loaded.fault("op", fault.to_string())),
+        Ok(op) => {
+            let found = proxy::Edge::check(&config.edge(config.demo.whoami), op).err().unwrap_or_default();
+            faults.extend(found.into_iter().map(|(path, says)| loaded.fault(&path, says)));
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Faults::new(faults)) }
+}
+
+/// Which route a request would take under this configuration.
+///
+/// # Errors
+/// The configuration has faults.
+pub fn explain(loaded: &Loaded, method: &str, url: &str) -> Result<proxy::Explanation, Fault> {
+    let config = &loaded.config;
+    let kit = Kit::to_check(config)?;
+    let op = kit.handle().block_on(open(&kit, config))?;
+    let edge = proxy::Edge::new(&config.edge(config.demo.whoami), op, edge_kit(&kit, AccessLog::off()))
+        .map_err(|found| edge_faults(loaded, found))?;
+    Ok(edge.explain(method, url))
+}
+
+/// The provider, if the configuration has one.
+async fn open(kit: &Kit, config: &Config) -> Result<Option<Op>, Fault> {
+    match &config.op {
+        Some(settings) => Ok(Some(Op::open(kit.op().clone(), settings.clone()).await?)),
+        None => Ok(None),
+    }
+}
+
+fn edge_kit(kit: &Kit, access_log: AccessLog) -> proxy::Kit {
+    proxy::Kit {
+        clock: kit.clock().clone(),
+        random: kit.op().random.clone(),
+        access_log,
+        metrics: Arc::default(),
+        subject_key: kit.op().at_rest.derive("subjects in the access log"),
+    }
+}
+
+fn edge_faults(loaded: &Loaded, found: Vec<proxy::Fault>) -> Faults {
+    Faults::new(found.into_iter().map(|(path, says)| loaded.fault(&path, says)).collect())
+}
+
+/// Runs the server until a signal ends it.
+///
+/// # Errors
+/// It could not start: every fault of the configuration, or what the machine refused.
+pub fn run(loaded: Loaded, options: &Options) -> Result<(), Fault> {
+    check(&loaded)?;
+    let log = &loaded.config.server.log;
+    let trace = Trace::begin(log.level.into(), log.format == crate::config::process::Format::Json);
+    let made = certificate(&loaded.config)?;
+    let mut front = loaded.config.front.clone();
+    let mut listen = front.listen.clone();
+    listen.extend(front.redirect.iter().flat_map(|redirect| redirect.listen.iter().copied()));
+    ports::settle(&mut listen)?;
+    let redirects = listen.split_off(front.listen.len());
+    front.listen.clone_from(&listen);
+    if let Some(redirect) = &mut front.redirect {
+        redirect.listen = redirects;
+    }
+    let kit = Kit::open(&loaded.config)?;
+    let running = start(&loaded, &kit, trace, &front)?;
+    let outcome = serve(&running, &kit, &front, options, made.as_ref());
+    running.close();
+    drop(running);
+    kit.close()?;
+    outcome
+}
+
+/// The development certificate, if the configuration wants one.
+fn certificate(config: &Config) -> Result<Option<Made>, Fault> {
+    let first = config.front.tls.certificates.first().filter(|_| config.demo.certificate);
+    let Some(first) = first else { return Ok(None) };
+    let names = dev_cert::NAMES.map(str::to_owned);
+    Ok(Some(dev_cert::ensure(&first.cert, &first.key, &names, Clock::system().now())?))
+}
+
+/// Everything but the listeners.
+fn start(
+    loaded: &Loaded,
+    kit: &Kit,
+    trace: Trace,
+    front: &proxy::front::Settings,
+) -> Result<Arc<Running>, Fault> {
+    let config = &loaded.config;
+    let audit = Audit::open(&config.server.audit_log, kit.clock().clone())
+        .map_err(|error| Fault::io(config.server.audit_log.display(), error))?;
+    trace.set_audit(audit.clone());
+    let access_log = config.server.access_log.open().and_then(AccessLog::new);
+    let access_log = access_log.map_err(|error| Fault::io("server.access_log", error))?;
+    let whoami = match config.demo.whoami {
+        Some(address) => {
+            Some(demo::whoami(address, kit.handle()).map_err(|error| Fault::io(address, error))?)
+        }
+        None => None,
+    };
+    let op = kit.handle().block_on(open(kit, config))?;
+    let edge = proxy::Edge::new(&config.edge(whoami), op.clone(), edge_kit(kit, access_log.clone()))
+        .map_err(|found| edge_faults(loaded, found))?;
+    let door = proxy::front::Door::new(front, kit.clock().now()).map_err(|found| {
+        let faults = found.into_iter().map(|fault| loaded.fault("front.tls.certificates", fault.to_string()));
+        Faults::new(faults.collect())
+    })?;
+    let running = Running::new(
+        loaded,
+        op,
+        edge,
+        door,
+        kit.clock().clone(),
+        running::Logs { trace, audit, access_log },
+        whoami,
+    );
+    Ok(Arc::new(running))
+}
+
+/// Listens, says so, and works until it is told to stop.
+fn serve(
+    running: &Arc<Running>,
+    kit: &Kit,
+    front: &proxy::front::Settings,
+    options: &Options,
+    made: Option<&Made>,
+) -> Result<(), Fault> {
+    let process = &running.started().server;
+    let mut signals = signals::Signals::install(kit.handle()).map_err(|error| Fault::io("signals", error))?;
+    let _socket = control::listen(&process.control, kit.handle(), running.obey(), running.audit().clone())
+        .map_err(|error| Fault::io(process.control.display(), error))?;
+    let _pid = process.pid_file.as_deref().map(PidFile::write).transpose()?;
+    let server = pingora_server::build(running, front);
+    let reins = end::run(server).map_err(|error| Fault::io("the thread pingora runs on", error))?;
+    kit.handle().block_on(listening(&reins, front))?;
+    running.keep(kit);
+    announce(running, front, options, made)?;
+    tracing::info!(addresses = ?front.listen, "ready");
+    let stop = kit.handle().block_on(signals.until_stop(running, &reins));
+    kit.handle().block_on(stopped(running, &reins, stop, signals));
+    Ok(())
+}
+
+async fn listening(reins: &Reins, front: &proxy::front::Settings) -> Result<(), Fault> {
+    let redirects = front.redirect.iter().flat_map(|redirect| redirect.listen.iter());
+    let all: Vec<&SocketAddr> = front.listen.iter().chain(redirects).collect();
+    let wait = async {
+        while !all.iter().all(|address| reins.listens(&address.to_string())) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::select! {
+        done = tokio::time::timeout(LISTEN, wait) => {
+            done.map_err(|_| Fault::Said("the addresses could not be listened on in time".into()))
+        }
+        () = reins.ended() => Err(Fault::Said("the server ended before it listened".into())),
+    }
+}
+
+fn announce(
+    running: &Running,
+    front: &proxy::front::Settings,
+    options: &Options,
+    made: Option<&Made>,
+) -> Result<(), Fault> {
+    let authority = made.map(|made| made.authority.as_path());
+    let config = running.started();
+    if config.demo.banner && !options.quiet {
+        let text = banner::text(config, &front.listen, running.whoami(), authority);
+        // Nobody reads it: no reason not to serve.
+        let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes());
+    }
+    let Some(path) = &options.ready_file else { return Ok(()) };
+    let redirects: Vec<_> = front.redirect.iter().flat_map(|redirect| redirect.listen.iter()).collect();
+    ready::write(
+        path,
+        &json!({
+            "pid": std::process::id(),
+            "listen": front.listen,
+            "redirect": redirects,
+            "whoami": running.whoami(),
+            "control": config.server.control,
+            "ca": authority,
+        }),
+    )
+}
+
+/// From the word to stop until nothing is left that could be cut.
+async fn stopped(running: &Running, reins: &Reins, stop: Stop, mut signals: signals::Signals) {
+    let drain = running.drain();
+    let connections = running.door().connections().clone();
+    if stop == Stop::Graceful {
+        running.begin_draining();
+        tracing::info!(delay = %drain.delay, grace = %drain.grace, "stopping: what is under way may finish");
+        let graceful = async {
+            tokio::time::sleep(drain.delay.0).await;
+            reins.stop(Stop::Graceful);
+            tokio::time::timeout(drain.grace.0, connections.drained()).await.is_ok()
+        };
+        tokio::select! {
+            empty = graceful => tracing::info!(empty, "drained"),
+            () = signals.second_stop() => tracing::info!("told to stop again: at once"),
+        }
+    } else {
+        reins.stop(Stop::Fast);
+    }
+    match tokio::time::timeout(LAST_LINES, connections.end_all()).await {
+        Ok(cut) => tracing::info!(cut, "stopped"),
+        Err(_) => tracing::warn!("stopped while connections were still ending"),
+    }
+}
+
+/// Removed when the server ends.
+struct PidFile(PathBuf);
+
+impl PidFile {
+    fn write(path: &Path) -> Result<PidFile, Fault> {
+        let written = std::fs::write(path, format!("{}\n", std::process::id()));
+        written.map_err(|error| Fault::io(path.display(), error))?;
+        Ok(PidFile(path.to_owned()))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }

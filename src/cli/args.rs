@@ -1,0 +1,345 @@
+//! What can be typed. Help texts are for somebody who has never seen the program.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// The configuration that runs when none is named.
+pub const QUICKSTART: &str = "conf/quickstart.yaml";
+
+/// A TLS edge reverse proxy with a complete OpenID Connect Provider built in.
+#[derive(Parser, Debug)]
+#[command(
+    name = "oidcop-proxy",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "Without a command it runs conf/quickstart.yaml: a provider, a proxy and people to try them with.\n\
+                  Exit status: 0 done, 1 failed or refused, 2 wrong usage.\n\n\
+                  Examples:\n  oidcop-proxy\n  oidcop-proxy check --config conf/edge.yaml\n  \
+                  oidcop-proxy explain GET https://127.0.0.1:8000/api/hello\n  oidcop-proxy user add ann"
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// The configuration file.
+    #[arg(short, long, global = true, value_name = "FILE", env = "OIDCOP_CONFIG", default_value = QUICKSTART)]
+    pub config: PathBuf,
+    /// Answer with JSON, for scripts.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Run the server (what happens without a command).
+    #[command(
+        after_help = "Signals: TERM stops after the requests under way, INT at once; HUP reloads the configuration;\n\
+                            USR1 opens the log files anew.\n\nExamples:\n  oidcop-proxy run\n  \
+                            oidcop-proxy run --config conf/edge.yaml --quiet"
+    )]
+    Run(Run),
+    /// Say everything that is wrong with a configuration, without running it.
+    #[command(
+        visible_alias = "validate",
+        after_help = "Examples:\n  oidcop-proxy check\n  oidcop-proxy check --config conf/edge.yaml --json"
+    )]
+    Check,
+    /// Let the running server read its configuration and certificates again.
+    #[command(
+        after_help = "A faulty file changes nothing. A changed listener, store or thread count is refused by name: \
+                            restart for it.\n\nExample:\n  oidcop-proxy reload"
+    )]
+    Reload,
+    /// Say which route a request would take, and which policy would judge it.
+    #[command(after_help = "Examples:\n  oidcop-proxy explain GET https://127.0.0.1:8000/api/hello\n  \
+                            oidcop-proxy explain POST /api/orders --config conf/edge.yaml")]
+    Explain {
+        /// GET, POST …
+        method: String,
+        /// The whole address, or a path on the issuer's host.
+        url: String,
+    },
+    /// People: add, list, disable …
+    #[command(subcommand)]
+    User(User),
+    /// Relying parties: add, list, show …
+    #[command(subcommand)]
+    Client(Client),
+    /// Sign-ins: list, end.
+    #[command(subcommand)]
+    Session(Session),
+    /// Signing keys: list, rotate, revoke.
+    #[command(subcommand)]
+    Key(Key),
+    /// Turn a password into the hash a users file holds.
+    #[command(
+        after_help = "Examples:\n  oidcop-proxy hash-password\n  printf %s \"$PASSWORD\" | oidcop-proxy hash-password --password-stdin"
+    )]
+    HashPassword(Password),
+    /// Make a development certificate, signed by a development authority.
+    #[command(
+        after_help = "Writes DIR/ca.pem (to be trusted), DIR/dev.pem and DIR/dev.key; what is there and still good stays.\n\
+                            Not for a server that strangers use.\n\nExamples:\n  oidcop-proxy dev-cert\n  \
+                            oidcop-proxy dev-cert login.test 192.0.2.7"
+    )]
+    DevCert {
+        /// Host names and addresses it is for [127.0.0.1, localhost and ::1 if none].
+        names: Vec<String>,
+        /// Where the files go.
+        #[arg(long, default_value = "certs", value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Print the JSON Schema of the configuration file.
+    #[command(
+        after_help = "Examples:\n  oidcop-proxy schema > conf/schema.json\n  oidcop-proxy schema --reference > conf/REFERENCE.md"
+    )]
+    Schema {
+        /// Print the manual of every key instead (Markdown).
+        #[arg(long)]
+        reference: bool,
+    },
+    /// Print the version.
+    Version,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct Run {
+    /// No greeting.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Write a JSON object with the bound addresses there once requests are accepted.
+    #[arg(long, value_name = "PATH")]
+    pub ready_file: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct Password {
+    /// Read the password from the standard input, up to its end or first line end, instead of asking.
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum User {
+    /// Add somebody; the password is asked for.
+    #[command(
+        after_help = "Examples:\n  oidcop-proxy user add ann --name 'Ann Example' --email ann@example.com\n  \
+                            printf %s \"$PASSWORD\" | oidcop-proxy user add ann --password-stdin --claims ann.json"
+    )]
+    Add {
+        username: String,
+        /// The full name (claim `name`).
+        #[arg(long)]
+        name: Option<String>,
+        /// The address (claim `email`).
+        #[arg(long)]
+        email: Option<String>,
+        /// A JSON file with further claims (OpenID Connect Core §5.1).
+        #[arg(long, value_name = "FILE")]
+        claims: Option<PathBuf>,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Set a new password; every session and token of the old one ends.
+    #[command(after_help = "Example:\n  oidcop-proxy user passwd ann")]
+    Passwd {
+        username: String,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// List everybody.
+    #[command(after_help = "Example:\n  oidcop-proxy user list --json")]
+    List,
+    /// Refuse somebody from now on; sessions and tokens end.
+    #[command(after_help = "Example:\n  oidcop-proxy user disable ann")]
+    Disable { username: String },
+    /// Let somebody in again. What ended stays ended.
+    #[command(after_help = "Example:\n  oidcop-proxy user enable ann")]
+    Enable { username: String },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Client {
+    /// Register a client; its secret is shown once.
+    #[command(
+        after_help = "Examples:\n  oidcop-proxy client add --name Shop --redirect-uri https://shop.example/callback\n  \
+                            oidcop-proxy client add --name Phone --public --redirect-uri com.example.phone:/callback\n  \
+                            oidcop-proxy client add --name Nightly --grant client_credentials --scope api\n  \
+                            oidcop-proxy client add --metadata client.json"
+    )]
+    Add(ClientAdd),
+    /// List all clients.
+    #[command(after_help = "Example:\n  oidcop-proxy client list --json")]
+    List,
+    /// Show a client's metadata.
+    #[command(after_help = "Example:\n  oidcop-proxy client show shop")]
+    Show { client_id: String },
+    /// Give a client a new secret, shown once; the old one is refused from now on.
+    #[command(after_help = "Example:\n  oidcop-proxy client rotate-secret shop")]
+    RotateSecret { client_id: String },
+    /// Remove a client and end its tokens.
+    #[command(after_help = "Example:\n  oidcop-proxy client remove shop")]
+    Remove { client_id: String },
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct ClientAdd {
+    /// What consent pages call it.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Where answers may go; may be repeated.
+    #[arg(long, value_name = "URI")]
+    pub redirect_uri: Vec<String>,
+    /// An app that can keep no secret: authentication `none`, PKCE.
+    #[arg(long, conflicts_with = "auth_method")]
+    pub public: bool,
+    /// How it authenticates: client_secret_basic, client_secret_post, private_key_jwt, none.
+    #[arg(long, value_name = "METHOD")]
+    pub auth_method: Option<String>,
+    /// A grant type; may be repeated [authorization_code].
+    #[arg(long, value_name = "GRANT")]
+    pub grant: Vec<String>,
+    /// The scopes it may ask for, separated by spaces.
+    #[arg(long)]
+    pub scope: Option<String>,
+    /// A JSON file with registration metadata (RFC 7591 §2); the other options go before it.
+    #[arg(long, value_name = "FILE")]
+    pub metadata: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Session {
+    /// List the sign-ins that are alive.
+    #[command(
+        after_help = "Examples:\n  oidcop-proxy session list\n  oidcop-proxy session list --user ann --json"
+    )]
+    List {
+        /// Only this person's.
+        #[arg(long, value_name = "USERNAME")]
+        user: Option<String>,
+    },
+    /// End one sign-in, or all of a person's; their tokens and live streams end with them.
+    #[command(
+        after_help = "Examples:\n  oidcop-proxy session end Zr2x…\n  oidcop-proxy session end --user ann"
+    )]
+    End {
+        /// The session, as `session list` shows it.
+        #[arg(required_unless_present = "user", conflicts_with = "user")]
+        sid: Option<String>,
+        /// All sessions of this person.
+        #[arg(long, value_name = "USERNAME")]
+        user: Option<String>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Key {
+    /// List the signing keys and their states.
+    #[command(after_help = "Example:\n  oidcop-proxy key list")]
+    List,
+    /// Let the published next key sign from now on, and publish a new next one.
+    #[command(after_help = "Examples:\n  oidcop-proxy key rotate\n  oidcop-proxy key rotate --alg ES256")]
+    Rotate {
+        /// Only this algorithm's.
+        #[arg(long)]
+        alg: Option<String>,
+    },
+    /// Withdraw a compromised key: what it signed is no longer accepted.
+    #[command(after_help = "Example:\n  oidcop-proxy key revoke 3xQ…")]
+    Revoke { kid: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parsed(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(std::iter::once("oidcop-proxy").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_arguments_do_not_contradict_themselves() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_line_of_the_manual_parses() {
+        for line in [
+            "",
+            "run",
+            "run --config conf/edge.yaml --quiet --ready-file r.json",
+            "--config x.yaml run",
+            "check --config conf/edge.yaml --json",
+            "validate",
+            "reload",
+            "explain GET https://127.0.0.1:8000/api/hello",
+            "user add ann --name Ann --email ann@example.com --password-stdin --claims ann.json",
+            "user passwd ann",
+            "user list --json",
+            "user disable ann",
+            "user enable ann",
+            "client add --name Shop --redirect-uri https://a/b --redirect-uri https://a/c",
+            "client add --public --redirect-uri com.example.phone:/callback",
+            "client add --grant client_credentials --scope api",
+            "client list",
+            "client show shop",
+            "client rotate-secret shop",
+            "client remove shop",
+            "session list --user ann",
+            "session end Zr2x",
+            "session end --user ann",
+            "key list",
+            "key rotate --alg ES256",
+            "key revoke 3xQ",
+            "hash-password --password-stdin",
+            "dev-cert login.test 192.0.2.7 --dir x",
+            "schema --reference",
+            "version --json",
+        ] {
+            if let Err(error) = parsed(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_wrong_usage() {
+        for line in [
+            "user",
+            "user add",
+            "user add ann --password secret",
+            "session end",
+            "session end x --user ann",
+            "client add --public --auth-method none",
+            "explain GET",
+            "rum",
+        ] {
+            let error = parsed(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_command_has_help_with_an_example() {
+        fn walk(command: &clap::Command) {
+            for below in command.get_subcommands() {
+                assert!(below.get_about().is_some(), "{}", below.get_name());
+                let example = below.get_after_help().is_some_and(|help| help.to_string().contains("xample"));
+                assert!(
+                    example || below.has_subcommands() || below.get_name() == "version",
+                    "{}",
+                    below.get_name()
+                );
+                walk(below);
+            }
+        }
+        walk(&Arguments::command());
+    }
+}

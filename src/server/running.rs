@@ -1,0 +1,296 @@
+//! A server that runs: what signals and the control socket ask of it. What was pinned at the start stays; the rest
+//! changes as a whole or not at all.
+
+use super::control::{Obey, Obeyed, Refusal};
+use super::kit::Kit;
+use super::reload::needs_restart;
+use crate::base::clock::{Clock, Timestamp};
+use crate::config::process::Drain;
+use crate::config::{self, Config, Faults, Loaded};
+use crate::observe::access_log::AccessLog;
+use crate::observe::audit::{Actor, Audit};
+use crate::observe::stamp;
+use crate::observe::trace::Trace;
+use crate::op::{self, Op};
+use crate::proxy::Edge;
+use crate::proxy::front::Door;
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Records removed by one turn of the upkeep, at most.
+const SWEEP: usize = 1_000;
+
+/// Where what is told goes.
+pub struct Logs {
+    pub trace: Trace,
+    pub audit: Audit,
+    pub access_log: AccessLog,
+}
+
+pub struct Running {
+    file: PathBuf,
+    /// What a reload is compared with.
+    started: Config,
+    whoami: Option<SocketAddr>,
+    op: Option<ArcSwap<Op>>,
+    edge: Edge,
+    door: Arc<Door>,
+    clock: Clock,
+    logs: Logs,
+    drain: Mutex<Drain>,
+    draining: AtomicBool,
+    /// One reload at a time.
+    reloading: tokio::sync::Mutex<()>,
+    reloads: Mutex<Reloads>,
+    since: Timestamp,
+}
+
+/// For `status`.
+#[derive(Default)]
+struct Reloads {
+    done: u64,
+    last: Option<Timestamp>,
+    last_fault: Option<String>,
+}
+
+/// Why a reload changed nothing.
+enum Unchanged {
+    Faults(Faults),
+    Restart(Vec<&'static str>),
+    Said(String),
+}
+
+impl From<Unchanged> for Refusal {
+    fn from(unchanged: Unchanged) -> Refusal {
+        match unchanged {
+            Unchanged::Faults(faults) => Refusal {
+                says: "the configuration has faults; nothing was changed".into(),
+                faults: faults.iter().map(ToString::to_string).collect(),
+            },
+            Unchanged::Restart(names) => Refusal {
+                says: "restart needed; nothing was changed".into(),
+                faults: names.iter().map(|name| format!("{name}: changed, restart needed")).collect(),
+            },
+            Unchanged::Said(says) => Refusal::new(format!("{says}; nothing was changed")),
+        }
+    }
+}
+
+impl Running {
+    pub fn new(
+        loaded: &Loaded,
+        op: Option<Op>,
+        edge: Edge,
+        door: Arc<Door>,
+        clock: Clock,
+        logs: Logs,
+        whoami: Option<SocketAddr>,
+    ) -> Running {
+        Running {
+            file: loaded.file.clone(),
+            started: loaded.config.clone(),
+            whoami,
+            op: op.map(ArcSwap::from_pointee),
+            edge,
+            door,
+            since: clock.now(),
+            clock,
+            logs,
+            drain: Mutex::new(loaded.config.server.drain.clone()),
+            draining: AtomicBool::new(false),
+            reloading: tokio::sync::Mutex::default(),
+            reloads: Mutex::default(),
+        }
+    }
+
+    pub fn started(&self) -> &Config {
+        &self.started
+    }
+    pub fn edge(&self) -> &Edge {
+        &self.edge
+    }
+    pub fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+    pub fn audit(&self) -> &Audit {
+        &self.logs.audit
+    }
+    pub fn whoami(&self) -> Option<SocketAddr> {
+        self.whoami
+    }
+    pub fn drain(&self) -> Drain {
+        self.drain.lock().clone()
+    }
+
+    /// Readiness says no from here on.
+    pub fn begin_draining(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// The tasks of ours that run as long as the server does.
+    pub fn keep(self: &Arc<Running>, kit: &Kit) {
+        let edge = self.edge.clone();
+        kit.handle().spawn(async move { edge.keep().await });
+        let running = self.clone();
+        kit.handle().spawn(async move {
+            while let Some(op) = &running.op {
+                if let Err(fault) = op.load_full().tend(running.clock.now(), SWEEP).await {
+                    tracing::error!(%fault, "the provider's upkeep failed");
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+    }
+
+    /// What waits in the logs is written.
+    pub fn close(&self) {
+        self.logs.access_log.flush();
+    }
+
+    /// What the control socket asks.
+    pub fn obey(self: &Arc<Running>) -> Obey {
+        let running = self.clone();
+        Arc::new(move |command| {
+            let running = running.clone();
+            async move { running.obeyed(command).await }.boxed()
+        })
+    }
+
+    async fn obeyed(&self, command: Value) -> Obeyed {
+        let text = |key: &str| command.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = text("command");
+        match name.as_str() {
+            "reload" => {
+                let outcome = self.reload().await.map_err(Refusal::from);
+                Obeyed { name, audited: Some(Map::new()), outcome }
+            }
+            "reopen-logs" => {
+                let outcome = self.reopen().map(|()| Value::Null).map_err(Refusal::new);
+                Obeyed { name, audited: Some(Map::new()), outcome }
+            }
+            "status" => Obeyed { name, audited: None, outcome: Ok(self.status()) },
+            "explain" => {
+                let explanation = self.edge.explain(&text("method"), &text("url"));
+                let outcome =
+                    serde_json::to_value(explanation).map_err(|error| Refusal::new(error.to_string()));
+                Obeyed { name, audited: None, outcome }
+            }
+            _ => self.administered(command).await,
+        }
+    }
+
+    async fn administered(&self, command: Value) -> Obeyed {
+        let name = command.get("command").and_then(Value::as_str).unwrap_or("?").to_owned();
+        Obeyed { audited: None, outcome: Err(Refusal::new(format!("there is no command `{name}`"))), name }
+    }
+
+    fn status(&self) -> Value {
+        let reloads = self.reloads.lock();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "config": self.file,
+            "since": stamp(self.since),
+            "reloads": reloads.done,
+            "last_reload": reloads.last.map(stamp),
+            "last_reload_fault": reloads.last_fault,
+            "draining": self.draining.load(Ordering::SeqCst),
+            "connections": self.door.connections().count(),
+        })
+    }
+
+    /// New settings, routes, pages and certificates over the same store, lives, keys and connections; or, if anything
+    /// is wrong with them, the old ones.
+    async fn reload(&self) -> Result<Value, Unchanged> {
+        let _turn = self.reloading.lock().await;
+        let outcome = self.reload_in_turn().await;
+        let mut reloads = self.reloads.lock();
+        reloads.last = Some(self.clock.now());
+        match &outcome {
+            Ok(_) => {
+                reloads.done += 1;
+                reloads.last_fault = None;
+            }
+            Err(Unchanged::Faults(faults)) => reloads.last_fault = Some(faults.to_string()),
+            Err(Unchanged::Restart(names)) => {
+                reloads.last_fault = Some(format!("restart needed: {}", names.join(", ")))
+            }
+            Err(Unchanged::Said(says)) => reloads.last_fault = Some(says.clone()),
+        }
+        outcome
+    }
+
+    async fn reload_in_turn(&self) -> Result<Value, Unchanged> {
+        let loaded = config::load(&self.file).map_err(Unchanged::Faults)?;
+        let new = &loaded.config;
+        let refused = needs_restart(&self.started, new);
+        if !refused.is_empty() {
+            return Err(Unchanged::Restart(refused));
+        }
+        let op = self.reconfigured(new).await.map_err(|fault| Unchanged::Said(fault.to_string()))?;
+        let settings = new.edge(self.whoami);
+        let faults = |found: Vec<(String, String)>| {
+            Unchanged::Faults(Faults::new(
+                found.iter().map(|(path, says)| loaded.fault(path, says)).collect(),
+            ))
+        };
+        Edge::check(&settings, op.clone()).map_err(faults)?;
+        // The last step that may fail on its own comes first; what follows has been tried just now.
+        self.door.reload(&new.front, self.clock.now()).map_err(|found| {
+            faults(
+                found
+                    .into_iter()
+                    .map(|fault| ("front.tls.certificates".to_owned(), fault.to_string()))
+                    .collect(),
+            )
+        })?;
+        self.edge.reload(&settings, op.clone()).map_err(faults)?;
+        if let Some((place, op)) = self.op.as_ref().zip(op) {
+            place.store(Arc::new(op));
+        }
+        self.logs.trace.set_level(new.server.log.level.into());
+        *self.drain.lock() = new.server.drain.clone();
+        let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        tracing::info!(config = %self.file.display(), "reloaded");
+        Ok(json!({ "warnings": warnings }))
+    }
+
+    async fn reconfigured(&self, new: &Config) -> Result<Option<Op>, op::Fault> {
+        match self.op.as_ref().zip(new.op.clone()) {
+            Some((op, settings)) => Ok(Some(op.load_full().reconfigured(settings).await?)),
+            None => Ok(None),
+        }
+    }
+
+    pub async fn reload_by_signal(&self) {
+        let outcome = self.reload().await.map_err(Refusal::from);
+        if let Err(refusal) = &outcome {
+            tracing::error!("not reloaded: {}", refusal.says);
+            for fault in &refusal.faults {
+                tracing::error!("{fault}");
+            }
+        }
+        let said = outcome.as_ref().map(drop).map_err(|refusal| refusal.says.as_str());
+        self.logs.audit.record("reload", &Actor::Server, said, Map::new());
+    }
+
+    fn reopen(&self) -> Result<(), String> {
+        let access = self.logs.access_log.reopen().map_err(|error| format!("the access log: {error}"));
+        let audit = self.logs.audit.reopen().map_err(|error| format!("the audit log: {error}"));
+        access.and(audit)
+    }
+
+    pub fn reopen_by_signal(&self) {
+        match self.reopen() {
+            Ok(()) => tracing::info!("log files opened anew"),
+            Err(says) => tracing::error!("{says}; the old file stays in use"),
+        }
+    }
+}
