@@ -64,6 +64,11 @@ impl Op {
         self.change_ring(now, |notes| Some(rotation::due(notes, &ALGORITHMS, &policy, now))).await.map(|_| ())
     }
 
+    /// The timetable of signing keys.
+    pub(super) fn rotation_policy(&self) -> RotationPolicy {
+        policy(&self.settings)
+    }
+
     /// `key rotate`: the published next key of `alg` (of every algorithm, if none is named) takes over now.
     pub(super) async fn rotate_keys(&self, alg: Option<Algorithm>, now: Timestamp) -> Result<(), Fault> {
         let only = alg.map(|alg| [alg]);
@@ -166,7 +171,8 @@ async fn take(
     for step in steps {
         match step {
             Step::Generate(alg, state) => {
-                let taken: Vec<_> = keys.iter().map(|key| key.key.kid().to_owned()).collect();
+                let known = loaded.ring.keys().iter().chain(&keys);
+                let taken: Vec<_> = known.map(|key| key.key.kid().to_owned()).collect();
                 let made = kit.work.run(move || generate(alg, &taken)).await;
                 let key = made.map_err(|_| Fault::Store(crate::store::Fault::Overloaded))??;
                 changes.push(put(&seal(kit, &key, state, now)?, Expect::Absent)?);

@@ -2,6 +2,7 @@
 //!
 //! It never sees a socket, pingora or the system clock. Everything in here is private but this face.
 
+mod administer;
 mod browser;
 mod client_auth;
 mod clients;
@@ -26,6 +27,7 @@ mod token;
 #[cfg(test)]
 mod walk;
 
+pub use administer::{Command, Refused};
 pub use clients::{SeedFault, client_file_faults};
 pub use cookie::COOKIES;
 pub use directory::user_file_faults;
@@ -192,6 +194,14 @@ impl Op {
         self.shared.verdicts.tidy(now);
         self.tend_keys(now).await?;
         Ok(swept)
+    }
+
+    /// Carries out what the command line or the control socket asks. The answer's form stands at the command.
+    ///
+    /// # Errors
+    /// A sentence for the operator; nothing was done.
+    pub async fn administer(&self, command: Command) -> Result<serde_json::Value, Refused> {
+        administer::administer(self, command).await
     }
 
     pub fn settings(&self) -> &Settings {

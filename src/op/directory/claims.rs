@@ -62,7 +62,7 @@ pub(super) fn names(settings: &Settings) -> Vec<String> {
 }
 
 /// What is wrong with a person's claim, if anything.
-pub(super) fn fault(name: &str, value: &Value) -> Option<&'static str> {
+pub(in crate::op) fn fault(name: &str, value: &Value) -> Option<&'static str> {
     match name.split('#').next().unwrap_or_default() {
         "sub" => Some("is made by the provider, not given"),
         "email_verified" | "phone_number_verified" if !value.is_boolean() => Some("must be true or false"),

@@ -112,4 +112,12 @@ impl Directory for Seeds {
     async fn find(&self, account: &str, _: Timestamp) -> Result<Option<Entry>> {
         Ok(self.0.get(account).cloned())
     }
+
+    async fn accounts(&self, _: Timestamp) -> Result<Vec<String>> {
+        Ok(self.0.keys().cloned().collect())
+    }
+
+    fn origin(&self) -> &'static str {
+        "file"
+    }
 }

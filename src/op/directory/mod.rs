@@ -7,6 +7,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
+pub(super) use claims::fault as claim_fault;
 pub use file::faults as user_file_faults;
 
 use super::clients::SeedFault;
@@ -19,6 +20,7 @@ use crate::store::Store;
 use crate::store::record;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The longest user name that is looked up, in bytes.
@@ -56,6 +58,12 @@ pub struct Entry {
 pub trait Directory: Send + Sync {
     /// What it knows of `account`.
     async fn find(&self, account: &str, now: Timestamp) -> Result<Option<Entry>>;
+
+    /// Every account it knows something of.
+    async fn accounts(&self, now: Timestamp) -> Result<Vec<String>>;
+
+    /// What operators call it.
+    fn origin(&self) -> &'static str;
 }
 
 /// The directories in the order in which they are believed.
@@ -69,6 +77,18 @@ impl People {
     ) -> std::result::Result<People, Vec<SeedFault>> {
         let seeds = file::Seeds::load(settings)?;
         Ok(People(vec![Box::new(stored::Stored(store)), Box::new(seeds)]))
+    }
+
+    /// Every account, in order, with where it comes from: the last directory that knows it, since those before only
+    /// change something about it.
+    pub(super) async fn accounts(&self, now: Timestamp) -> Result<BTreeMap<String, &'static str>> {
+        let mut all = BTreeMap::new();
+        for directory in &self.0 {
+            all.extend(
+                directory.accounts(now).await?.into_iter().map(|account| (account, directory.origin())),
+            );
+        }
+        Ok(all)
     }
 }
 

@@ -5,7 +5,8 @@ use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::op::error::Result;
 use crate::op::record::account::Account;
-use crate::store::{Store, record};
+use crate::store::record::Record;
+use crate::store::{MAX_PAGE, Range, Store, record};
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -19,5 +20,24 @@ impl Directory for Stored {
             password: (!found.record.password.is_empty()).then(|| Secret::new(found.record.password)),
             claims: found.record.claims.map(Arc::new),
         }))
+    }
+
+    async fn accounts(&self, now: Timestamp) -> Result<Vec<String>> {
+        let (range, mut after) = (Range::Shelf(Account::SHELF), None::<String>);
+        let mut all = Vec::new();
+        loop {
+            let start = after.as_deref().map(str::as_bytes);
+            let page = record::list::<Account>(&*self.0, &range, start, MAX_PAGE, now).await?;
+            let full = page.len() == MAX_PAGE;
+            after = page.last().map(|stored| stored.record.id.clone());
+            all.extend(page.into_iter().map(|stored| stored.record.id));
+            if !full {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn origin(&self) -> &'static str {
+        "command line"
     }
 }

@@ -70,6 +70,8 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
     add("subject_types_supported", json!(["public", "pairwise"]));
     add("id_token_signing_alg_values_supported", json!(ID_TOKEN_ALGS));
     add("scopes_supported", json!(op.scopes_supported()));
+    add("claims_supported", json!(op.claim_names()));
+    add("ui_locales_supported", crate::op::page::tags().collect());
     add("claim_types_supported", json!(["normal"]));
     add("code_challenge_methods_supported", json!(["S256"]));
     add("prompt_values_supported", json!(["none", "login", "consent", "select_account"]));
