@@ -190,3 +190,24 @@ async fn an_assertion_with_anything_wrong_is_refused() {
     // Nothing of this has used the identifier up.
     assert_eq!(world.present(&world.claims()).await.status(), StatusCode::OK);
 }
+
+#[tokio::test]
+async fn failures_are_counted_and_successes_are_not() {
+    let op = op_with("throttle: { address_failures: 3, window: 1m }").await;
+    for id in ["rp", "other"] {
+        client(&op, id, |_| {}).await;
+    }
+    let wrong = [("client_id", "rp"), ("client_secret", "wrong"), GRANT];
+    for _ in 0..3 {
+        for _ in 0..5 {
+            assert_eq!(ask(&op, "rp", &[GRANT]).await.status(), StatusCode::OK);
+        }
+        assert_eq!(error(&form(&op, "/oidcop/token", &[], &wrong).await), "invalid_client");
+    }
+    let held_up = ask(&op, "rp", &[GRANT]).await;
+    assert_eq!(held_up.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(header(&held_up, "retry-after"), "60");
+    assert_eq!(ask(&op, "other", &[GRANT]).await.status(), StatusCode::OK);
+    advance(&op, 60);
+    assert_eq!(ask(&op, "rp", &[GRANT]).await.status(), StatusCode::OK);
+}
