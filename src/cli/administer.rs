@@ -25,12 +25,19 @@ pub fn user(common: &Common, user: User) -> Outcome {
         }
         User::Passwd { username, password } => {
             let password = password::read(&password, "New password", true)?;
-            let command = json!({ "command": "user-passwd", "username": username, "password": password.expose() });
+            let command =
+                json!({ "command": "user-passwd", "username": username, "password": password.expose() });
             done(common, &carried_out(common, command)?, "has a new password")
         }
         User::List => {
             let rows = carried_out(common, json!({ "command": "user-list" }))?;
-            let titles = [("USERNAME", "username"), ("NAME", "name"), ("EMAIL", "email"), ("FROM", "origin"), ("DISABLED", "disabled")];
+            let titles = [
+                ("USERNAME", "username"),
+                ("NAME", "name"),
+                ("EMAIL", "email"),
+                ("FROM", "origin"),
+                ("DISABLED", "disabled"),
+            ];
             listed(common, rows, &titles, &[])
         }
         User::Disable { username } => {
@@ -66,9 +73,10 @@ pub fn client(common: &Common, client: Client) -> Outcome {
         Client::Show { client_id } => {
             say::json(&carried_out(common, json!({ "command": "client-show", "client_id": client_id }))?)
         }
-        Client::RotateSecret { client_id } => {
-            say::json(&carried_out(common, json!({ "command": "client-rotate-secret", "client_id": client_id }))?)
-        }
+        Client::RotateSecret { client_id } => say::json(&carried_out(
+            common,
+            json!({ "command": "client-rotate-secret", "client_id": client_id }),
+        )?),
         Client::Remove { client_id } => {
             let reply = carried_out(common, json!({ "command": "client-remove", "client_id": client_id }))?;
             done(common, &reply, "is removed")
@@ -116,7 +124,8 @@ pub fn session(common: &Common, session: Session) -> Outcome {
             listed(common, rows, &titles, &["auth_time", "last_seen", "expires"])
         }
         Session::End { sid, user } => {
-            let reply = carried_out(common, json!({ "command": "session-end", "sid": sid, "username": user }))?;
+            let reply =
+                carried_out(common, json!({ "command": "session-end", "sid": sid, "username": user }))?;
             if common.json {
                 return say::json(&reply);
             }
@@ -169,7 +178,7 @@ fn directly(loaded: &Loaded, command: Value) -> Result<Value, Failure> {
     let outcome = kit.handle().block_on(async {
         let op = op::Op::open(kit.op().clone(), settings.clone()).await?;
         let (name, object) = (command.name(), command.object().map(str::to_owned));
-        let reads = command.reads();
+        let reads = command.only_reads();
         let reply = op.administer(command).await;
         if !reads {
             let actor = Actor::Direct { uid: rustix::process::geteuid().as_raw() };
@@ -212,7 +221,8 @@ fn listed(common: &Common, rows: Value, titles: &[(&str, &str)], moments: &[&str
             if let Some(cell) = row.get_mut(*moment)
                 && let Some(seconds) = cell.as_u64()
             {
-                *cell = stamp(Timestamp(seconds)).into();
+                // What comes from a file has no moment.
+                *cell = if seconds == 0 { Value::Null } else { stamp(Timestamp(seconds)).into() };
             }
         }
     }
@@ -226,7 +236,8 @@ mod tests {
     #[test]
     fn what_was_typed_is_registration_metadata() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), r#"{ "client_name": "Old", "logo_uri": "https://a.example/l.png" }"#).unwrap();
+        std::fs::write(file.path(), r#"{ "client_name": "Old", "logo_uri": "https://a.example/l.png" }"#)
+            .unwrap();
         let add = ClientAdd {
             name: Some("Nightly".into()),
             public: true,

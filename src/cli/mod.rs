@@ -1,5 +1,6 @@
 //! What was typed, and what it does. Exit status: 0 done, 1 failed or refused, 2 wrong usage.
 
+mod administer;
 mod args;
 mod check;
 mod password;
@@ -54,16 +55,15 @@ fn obey(arguments: Arguments) -> Outcome {
         Verb::Check => check::check(&common),
         Verb::Reload => reload(&common),
         Verb::Explain { method, url } => check::explain(&common, &method, &url),
-        //V        Verb::User(user) => administer::user(&common, user),
-        //V        Verb::Client(client) => administer::client(&common, client),
-        //V        Verb::Session(session) => administer::session(&common, session),
-        //V        Verb::Key(key) => administer::key(&common, key),
-        //V        Verb::HashPassword(from) => hash_password(&common, &password::read(&from, "Password", false)?),
+        Verb::User(user) => administer::user(&common, user),
+        Verb::Client(client) => administer::client(&common, client),
+        Verb::Session(session) => administer::session(&common, session),
+        Verb::Key(key) => administer::key(&common, key),
+        Verb::HashPassword(from) => hash_password(&common, &password::read(&from, "Password", false)?),
         Verb::DevCert { names, dir } => dev_cert(&common, names, &dir),
         Verb::Schema { reference: false } => say::text(&config::schema_json()),
         Verb::Schema { reference: true } => say::text(&config::reference_md()),
         Verb::Version => version(&common),
-        _ => Err(Failure("this command is being built".into())),
     }
 }
 
@@ -120,6 +120,11 @@ fn unanswered(fault: NoAnswer, socket: &Path) -> Failure {
             Failure(lines.join("\n"))
         }
     }
+}
+
+fn hash_password(common: &Common, password: &Secret) -> Outcome {
+    let hash = crate::op::hash_password(&Random::system(), password)?;
+    if common.json { say::json(&json!({ "password": hash })) } else { say::line(&hash) }
 }
 
 fn dev_cert(common: &Common, names: Vec<String>, dir: &Path) -> Outcome {

@@ -4,7 +4,7 @@
 use super::Failure;
 use super::args::Password;
 use crate::base::secret::Secret;
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 /// Longer input is no password.
 const MAX: u64 = 4_096;

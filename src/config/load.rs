@@ -108,11 +108,11 @@ fn is_lost(recovered: &Recovered<Config>, section: &str) -> bool {
     recovered.touched.iter().any(|touched| section.is_within(touched) || touched.is_within(&section))
 }
 
-/// What the people and clients files say wrong, at its place in them.
+/// What the clients and people files say wrong, at its place in them.
 fn seed_faults(config: &Config) -> Vec<Fault> {
     let Some(settings) = &config.op else { return Vec::new() };
     let mut texts: HashMap<PathBuf, Option<String>> = HashMap::new();
-    let faults = op::client_file_faults(settings).into_iter();
+    let faults = op::client_file_faults(settings).into_iter().chain(op::user_file_faults(settings));
     faults
         .map(|fault| {
             let text =

@@ -82,6 +82,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// Every host that is named: the issuer's, those of the routes, and those answered for besides. Without ports.
+    pub fn named_hosts(&self) -> Vec<String> {
+        let issuer = self.op.iter().filter_map(|op| op.issuer.split_once("://").map(|(_, rest)| rest));
+        let routes = self.routes.iter().flat_map(|route| route.hosts.iter().map(String::as_str));
+        let all = issuer.chain(routes).chain(self.hosts.iter().map(String::as_str));
+        let mut hosts: Vec<String> =
+            all.map(|written| semantic::host(written).trim_matches(['[', ']']).to_owned()).collect();
+        hosts.sort();
+        hosts.dedup();
+        hosts
+    }
+
     /// The edge's settings, with the demo's upstream at `whoami` among them.
     pub fn edge(&self, whoami: Option<SocketAddr>) -> proxy::Settings {
         let mut upstreams = self.upstreams.clone();

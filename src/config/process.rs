@@ -141,8 +141,9 @@ pub struct Demo {
     /// any free one). Routes name it as `upstream: whoami`; `…/ws` echoes WebSocket messages, `…/sse` sends events.
     /// Changing it needs a restart.
     pub whoami: Option<SocketAddr>,
-    /// Makes a development certificate authority and a certificate for 127.0.0.1, localhost and ::1 where the first
-    /// of `front.tls.certificates` says, if they are not there or have expired.
+    /// Makes a development certificate authority (`ca.pem`) and a certificate for 127.0.0.1, localhost, ::1 and every
+    /// host named in the configuration where the first of `front.tls.certificates` says, if they are not there or are
+    /// about to expire.
     pub certificate: bool,
     /// Whether to greet with addresses, a demo login and what to try.
     pub banner: bool,

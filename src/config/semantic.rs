@@ -86,7 +86,7 @@ pub(super) fn warnings(config: &Config) -> Vec<(String, String)> {
 }
 
 /// Without port, path and case.
-fn host(written: &str) -> String {
+pub(super) fn host(written: &str) -> String {
     let authority = written.split('/').next().unwrap_or_default();
     let end =
         if authority.starts_with('[') { authority.find(']').map(|at| at + 1) } else { authority.find(':') };

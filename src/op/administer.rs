@@ -96,6 +96,18 @@ impl Command {
         }
     }
 
+    /// Whether it changes nothing.
+    pub fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Command::UserList
+                | Command::ClientList
+                | Command::ClientShow { .. }
+                | Command::SessionList { .. }
+                | Command::KeyList
+        )
+    }
+
     /// What it is about: a user name, client id, `sid` or key id.
     pub fn object(&self) -> Option<&str> {
         match self {

@@ -49,7 +49,6 @@ use http::{Request, Response};
 use keys::Keys;
 use page::Templates;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use throttle::Throttle;
 use token::introspect::Verdicts;
@@ -96,6 +95,18 @@ pub enum Fault {
     Setting(String),
 }
 
+/// A password as a users file holds it: an argon2id hash as a PHC string. Blocks for tens of milliseconds.
+///
+/// # Errors
+/// The password is empty or longer than 1024 bytes, or there is no randomness.
+pub fn hash_password(random: &Random, password: &crate::base::secret::Secret) -> Result<String, Fault> {
+    if password.expose().is_empty() || password.expose().len() > 1_024 {
+        return Err(Fault::Setting("a password has 1 to 1024 bytes".into()));
+    }
+    let hash = directory::password::hash_with(password, &random.bytes()?);
+    hash.ok_or_else(|| Fault::Setting("argon2 refused its parameters".into()))
+}
+
 /// What lives as long as the process, whatever the settings say.
 struct Shared {
     kit: Kit,
@@ -106,8 +117,6 @@ struct Shared {
     /// The key sets of clients.
     remote: RemoteKeys,
     throttle: Throttle,
-    /// The configurations there have been: no two have the same number.
-    generations: AtomicU64,
     /// Makes subject identifiers. Changing it would change every `sub`.
     subject_key: [u8; 32],
 }
@@ -124,7 +133,7 @@ pub struct Op {
     paths: Arc<serve::Paths>,
     /// The metadata document, rendered once.
     metadata: Arc<OnceLock<Bytes>>,
-    /// Which configuration this is: a verdict of another generation is judged again.
+    /// Counts reloads: a verdict of another generation is judged again.
     generation: u64,
 }
 
@@ -142,20 +151,18 @@ impl Op {
             keys: Keys::open(&kit, &settings).await?,
             refresh_keys: RefreshKeys::new(&kit.at_rest),
             remote: RemoteKeys::new(kit.fetch.clone(), kit.clock.clone()),
-            generations: AtomicU64::new(0),
             subject_key,
             kit,
         });
-        Op::over(shared, settings)
+        Op::over(shared, settings, 1)
     }
 
     /// The same provider under new settings: store, lives, verdicts and keys stay.
     pub async fn reconfigured(&self, settings: Settings) -> Result<Op, Fault> {
-        Op::over(self.shared.clone(), settings)
+        Op::over(self.shared.clone(), settings, self.generation + 1)
     }
 
-    fn over(shared: Arc<Shared>, settings: Settings) -> Result<Op, Fault> {
-        let generation = shared.generations.fetch_add(1, Ordering::Relaxed);
+    fn over(shared: Arc<Shared>, settings: Settings, generation: u64) -> Result<Op, Fault> {
         let clients = Arc::new(Clients::load(&settings)?);
         let people = Arc::new(People::load(&settings, shared.kit.store.clone())?);
         let pages = Arc::new(Templates::load(&settings)?);

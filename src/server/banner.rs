@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
+/// The file whose passwords everybody knows.
+const DEMO_PEOPLE: &str = "conf/users.yaml";
+
 /// What a person needs to take the first steps.
 pub fn text(
     config: &Config,
@@ -27,7 +30,10 @@ pub fn text(
     }
     if config.op.is_some() {
         line("issuer", format!("{origin} (discovery: {origin}/.well-known/openid-configuration)"));
-        line("people", "alice, password correct horse battery staple; more in conf/users.yaml".into());
+        let people = config.op.as_ref().and_then(|op| op.users_file.as_deref());
+        if people == Some(Path::new(DEMO_PEOPLE)) {
+            line("people", format!("alice, password correct horse battery staple; more in {DEMO_PEOPLE}"));
+        }
     }
     if let Some(whoami) = whoami {
         line("upstream", format!("whoami at http://{whoami}, a demo of this program's own"));

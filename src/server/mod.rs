@@ -17,6 +17,7 @@ use crate::base::clock::Clock;
 use crate::config::{Config, Faults, Loaded};
 use crate::observe::access_log::AccessLog;
 use crate::observe::audit::Audit;
+use crate::observe::metrics::Metrics;
 use crate::observe::trace::Trace;
 use crate::op::Op;
 use crate::{op, proxy, store};
@@ -103,8 +104,12 @@ pub fn explain(loaded: &Loaded, method: &str, url: &str) -> Result<proxy::Explan
     let config = &loaded.config;
     let kit = Kit::to_check(config)?;
     let op = kit.handle().block_on(open(&kit, config))?;
-    let edge = proxy::Edge::new(&config.edge(config.demo.whoami), op, edge_kit(&kit, AccessLog::off()))
-        .map_err(|found| edge_faults(loaded, found))?;
+    let edge = proxy::Edge::new(
+        &config.edge(config.demo.whoami),
+        op,
+        edge_kit(&kit, AccessLog::off(), Arc::default()),
+    )
+    .map_err(|found| edge_faults(loaded, found))?;
     Ok(edge.explain(method, url))
 }
 
@@ -116,12 +121,12 @@ async fn open(kit: &Kit, config: &Config) -> Result<Option<Op>, Fault> {
     }
 }
 
-fn edge_kit(kit: &Kit, access_log: AccessLog) -> proxy::Kit {
+fn edge_kit(kit: &Kit, access_log: AccessLog, metrics: Arc<Metrics>) -> proxy::Kit {
     proxy::Kit {
         clock: kit.clock().clone(),
         random: kit.op().random.clone(),
         access_log,
-        metrics: Arc::default(),
+        metrics,
         subject_key: kit.op().at_rest.derive("subjects in the access log"),
     }
 }
@@ -161,7 +166,8 @@ pub fn run(loaded: Loaded, options: &Options) -> Result<(), Fault> {
 fn certificate(config: &Config) -> Result<Option<Made>, Fault> {
     let first = config.front.tls.certificates.first().filter(|_| config.demo.certificate);
     let Some(first) = first else { return Ok(None) };
-    let names = dev_cert::NAMES.map(str::to_owned);
+    let mut names = dev_cert::NAMES.map(str::to_owned).to_vec();
+    names.extend(config.named_hosts().into_iter().filter(|host| !dev_cert::NAMES.contains(&host.as_str())));
     Ok(Some(dev_cert::ensure(&first.cert, &first.key, &names, Clock::system().now())?))
 }
 
@@ -185,7 +191,9 @@ fn start(
         None => None,
     };
     let op = kit.handle().block_on(open(kit, config))?;
-    let edge = proxy::Edge::new(&config.edge(whoami), op.clone(), edge_kit(kit, access_log.clone()))
+    let metrics = Arc::<Metrics>::default();
+    let edge_kit = edge_kit(kit, access_log.clone(), metrics.clone());
+    let edge = proxy::Edge::new(&config.edge(whoami), op.clone(), edge_kit)
         .map_err(|found| edge_faults(loaded, found))?;
     let door = proxy::front::Door::new(front, kit.clock().now()).map_err(|found| {
         let faults = found.into_iter().map(|fault| loaded.fault("front.tls.certificates", fault.to_string()));
@@ -197,10 +205,12 @@ fn start(
         edge,
         door,
         kit.clock().clone(),
-        running::Logs { trace, audit, access_log },
+        running::Logs { trace, audit, access_log, metrics },
         whoami,
     );
-    Ok(Arc::new(running))
+    let running = Arc::new(running);
+    running.show_counts();
+    Ok(running)
 }
 
 /// Listens, says so, and works until it is told to stop.
@@ -220,6 +230,9 @@ fn serve(
     let reins = end::run(server).map_err(|error| Fault::io("the thread pingora runs on", error))?;
     kit.handle().block_on(listening(&reins, front))?;
     running.keep(kit);
+    if let Some(address) = process.admin {
+        admin(running, kit, address)?;
+    }
     announce(running, front, options, made)?;
     tracing::info!(addresses = ?front.listen, "ready");
     let stop = kit.handle().block_on(signals.until_stop(running, &reins));
@@ -294,6 +307,22 @@ async fn stopped(running: &Running, reins: &Reins, stop: Stop, mut signals: sign
         Ok(cut) => tracing::info!(cut, "stopped"),
         Err(_) => tracing::warn!("stopped while connections were still ending"),
     }
+}
+
+/// The read-only listener for those who watch.
+fn admin(running: &Arc<Running>, kit: &Kit, address: SocketAddr) -> Result<(), Fault> {
+    let bound = kit.handle().block_on(tokio::net::TcpListener::bind(address));
+    let listener = bound.map_err(|error| Fault::io(address, error))?;
+    let asked = running.clone();
+    let admin = proxy::admin::Admin {
+        metrics: running.metrics().clone(),
+        ready: Box::new(move || !asked.is_draining()),
+    };
+    kit.handle().spawn(async move {
+        let Err(error) = proxy::admin::serve(listener, Arc::new(admin)).await;
+        tracing::error!(%error, "the admin listener has ended");
+    });
+    Ok(())
 }
 
 /// Removed when the server ends.

@@ -9,6 +9,7 @@ use crate::config::process::Drain;
 use crate::config::{self, Config, Faults, Loaded};
 use crate::observe::access_log::AccessLog;
 use crate::observe::audit::{Actor, Audit};
+use crate::observe::metrics::{Kind, Metrics};
 use crate::observe::stamp;
 use crate::observe::trace::Trace;
 use crate::op::{self, Op};
@@ -32,6 +33,7 @@ pub struct Logs {
     pub trace: Trace,
     pub audit: Audit,
     pub access_log: AccessLog,
+    pub metrics: Arc<Metrics>,
 }
 
 pub struct Running {
@@ -122,6 +124,12 @@ impl Running {
     pub fn audit(&self) -> &Audit {
         &self.logs.audit
     }
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.logs.metrics
+    }
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
     pub fn whoami(&self) -> Option<SocketAddr> {
         self.whoami
     }
@@ -147,6 +155,45 @@ impl Running {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
+    }
+
+    /// Shows what others count.
+    pub fn show_counts(self: &Arc<Running>) {
+        type Read = fn(&Running) -> u64;
+        let shown: [(&str, &str, Kind, Read); 12] = [
+            ("connections", "Open connections", Kind::Gauge, |it| count(it.door.connections().count())),
+            ("front_accepted", "Connections accepted", Kind::Counter, |it| it.door.tally().accepted.read()),
+            ("front_full", "Connections closed: too many", Kind::Counter, |it| it.door.tally().full.read()),
+            ("front_crowded", "Connections closed: too many of one address", Kind::Counter, |it| {
+                it.door.tally().crowded.read()
+            }),
+            ("front_handshakes_failed", "TLS handshakes that failed", Kind::Counter, |it| {
+                it.door.tally().handshake_failed.read()
+            }),
+            ("front_handshakes_late", "TLS handshakes that took too long", Kind::Counter, |it| {
+                it.door.tally().handshake_late.read()
+            }),
+            ("front_streams_refused", "HTTP/2 requests refused", Kind::Counter, |it| {
+                it.door.tally().streams_refused.read()
+            }),
+            ("front_panics", "Exchanges that panicked", Kind::Counter, |it| it.door.tally().panics.read()),
+            ("access_log_lost", "Lines of the access log that were lost", Kind::Counter, |it| {
+                it.logs.access_log.lost()
+            }),
+            ("audit_log_lost", "Lines of the audit log that were lost", Kind::Counter, |it| {
+                it.logs.audit.lost()
+            }),
+            ("reloads", "Reloads that were taken over", Kind::Counter, |it| it.reloads.lock().done),
+            ("reload_failed", "Whether the last reload was refused", Kind::Gauge, |it| {
+                u64::from(it.reloads.lock().last_fault.is_some())
+            }),
+        ];
+        for (name, help, kind, read) in shown {
+            // Weak: the metrics belong to what they show.
+            let running = Arc::downgrade(self);
+            let read = move || running.upgrade().map_or(0, |running| read(&running));
+            self.logs.metrics.show(name, help, kind, read);
+        }
     }
 
     /// What waits in the logs is written.
@@ -186,9 +233,25 @@ impl Running {
         }
     }
 
+    /// What the provider is asked. `client show` and lists change nothing and are not recorded.
     async fn administered(&self, command: Value) -> Obeyed {
-        let name = command.get("command").and_then(Value::as_str).unwrap_or("?").to_owned();
-        Obeyed { audited: None, outcome: Err(Refusal::new(format!("there is no command `{name}`"))), name }
+        let command: op::Command = match serde_json::from_value(command) {
+            Ok(command) => command,
+            Err(error) => {
+                // What serde says may quote a value: it goes to the caller, not to the audit log.
+                let says = "this is no command that this server knows".into();
+                let outcome = Err(Refusal { says, faults: vec![error.to_string()] });
+                return Obeyed { name: "unknown command".into(), audited: Some(Map::new()), outcome };
+            }
+        };
+        let name = command.name().to_owned();
+        let object = command.object().map(|object| ("object".to_owned(), Value::from(object)));
+        let audited = (!command.only_reads()).then(|| object.into_iter().collect());
+        let outcome = match &self.op {
+            Some(op) => op.load_full().administer(command).await.map_err(|refused| Refusal::new(refused.0)),
+            None => Err(Refusal::new("this configuration has no provider")),
+        };
+        Obeyed { name, audited, outcome }
     }
 
     fn status(&self) -> Value {
@@ -201,7 +264,7 @@ impl Running {
             "reloads": reloads.done,
             "last_reload": reloads.last.map(stamp),
             "last_reload_fault": reloads.last_fault,
-            "draining": self.draining.load(Ordering::SeqCst),
+            "draining": self.is_draining(),
             "connections": self.door.connections().count(),
         })
     }
@@ -293,4 +356,8 @@ impl Running {
             Err(says) => tracing::error!("{says}; the old file stays in use"),
         }
     }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -9,7 +9,6 @@ pub(super) mod jwks;
 pub(super) mod registration;
 pub(super) mod revocation;
 pub(super) mod token;
-pub(super) mod userinfo;
 
 mod authorization;
 mod interaction;
@@ -82,7 +81,6 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &authorization::AuthorizationEndpoint,
     &interaction::Interaction,
     &token::Token,
-    &userinfo::Userinfo,
     &introspection::Introspection,
     &revocation::Revocation,
     &registration::Registration,

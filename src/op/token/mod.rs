@@ -2,8 +2,6 @@
 
 pub mod access;
 pub mod audience;
-#[cfg(test)]
-pub(crate) mod fixture;
 mod id_token;
 pub mod introspect;
 pub mod life;
@@ -11,6 +9,3 @@ pub mod mint;
 pub mod parents;
 pub mod refresh;
 pub mod revoke;
-
-#[cfg(test)]
-mod tests;
