@@ -38,7 +38,9 @@ impl Seeds {
 /// `users:` is a list; each entry has a `username`, a `password` (argon2id, PHC) and `claims`.
 pub(super) fn parse(text: &str) -> std::result::Result<Seeds, Faults> {
     let whole = |message: String| vec![(String::new(), message)];
-    let document: Value = serde_yaml::from_str(text).map_err(|error| whole(error.to_string()))?;
+    // By way of YAML's own value: it refuses a key that stands twice.
+    let document: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| whole(error.to_string()))?;
+    let document = serde_json::to_value(document).map_err(|error| whole(error.to_string()))?;
     let list = match document.as_object().filter(|map| map.len() == 1).and_then(|map| map.get("users")) {
         Some(Value::Array(list)) => list,
         _ => return Err(whole("must have one member, users: a list".into())),

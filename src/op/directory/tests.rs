@@ -1,1 +1,164 @@
 //! Tests of the directories.
+
+use super::file::parse;
+use super::password::{self, NOBODY, fault};
+use crate::base::clock::Timestamp;
+use crate::base::secret::Secret;
+use crate::op::fixture::{kit, settings};
+use crate::op::record::account::Account;
+use crate::op::record::mark::Mark;
+use crate::op::walk;
+use crate::op::{Op, user_file_faults};
+use crate::store::record::put;
+use crate::store::{Durability, Expect};
+use serde_json::json;
+
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/users.yaml");
+
+async fn demo() -> Op {
+    let mut settings = settings("{ scopes: { hobby: { claims: [hobby, sub] } } }");
+    settings.users_file = Some(DEMO.into());
+    Op::open(kit(), settings).await.unwrap()
+}
+
+fn scopes(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_demo_people_sign_in_with_the_passwords_their_file_shows() {
+    let op = demo().await;
+    let text = std::fs::read_to_string(DEMO).unwrap();
+    for (name, secret) in [
+        ("alice", "correct horse battery staple"),
+        ("Tomas", "three blind mice"),
+        ("yuki", "rain on the pond"),
+    ] {
+        assert!(text.contains(secret));
+        let person = op.person(name, op.now()).await.unwrap().unwrap();
+        let work = &op.shared.kit.work;
+        assert!(password::verify(work, Some(&person), Secret::new(secret)).await.unwrap(), "{name}");
+        assert!(!password::verify(work, Some(&person), Secret::new("wrong")).await.unwrap());
+        assert_eq!(fault(person.password.unwrap().expose()), None);
+    }
+}
+
+#[tokio::test]
+async fn the_demo_people_have_every_standard_claim_and_scopes_release_theirs() {
+    let op = demo().await;
+    for name in ["alice", "tomas", "yuki"] {
+        let all = op.claims(name, &scopes("openid profile email address phone"), op.now()).await.unwrap();
+        let mut names: Vec<_> = op.claim_names();
+        names.retain(|claim| claim != "sub" && claim != "hobby");
+        assert_eq!(names.len(), 19);
+        for claim in names {
+            assert!(all.contains_key(&claim), "{name} has no {claim}");
+        }
+        assert!(
+            all["address"].is_object() && all["email_verified"].is_boolean() && all["updated_at"].is_u64()
+        );
+    }
+    let some = op.claims("alice", &scopes("openid email"), op.now()).await.unwrap();
+    assert_eq!(some.keys().collect::<Vec<_>>(), ["email", "email_verified"]);
+    assert!(op.claims("alice", &scopes("openid"), op.now()).await.unwrap().is_empty());
+    assert!(op.claims("nobody", &scopes("profile"), op.now()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_scope_of_the_operators_releases_its_claims_but_never_the_subject() {
+    let op = demo().await;
+    walk::person(&op, ("kim", "pw"), json!({"hobby": "chess", "hobby#de": "Schach", "sub": "kim", "x": 1}))
+        .await;
+    let claims = op.claims("kim", &scopes("hobby"), op.now()).await.unwrap();
+    assert_eq!(claims.keys().collect::<Vec<_>>(), ["hobby", "hobby#de"]);
+}
+
+#[tokio::test]
+async fn the_store_goes_before_the_file_and_a_mark_before_both() {
+    let op = demo().await;
+    let new = Account {
+        id: "alice".into(),
+        password: password::hash_cheaply("new"),
+        claims: None,
+        created: Timestamp(1),
+    };
+    let orphan = Account { id: "gone".into(), ..new.clone() };
+    let mark = Mark { of: Mark::of_account("alice"), dead_since: Timestamp(1), disabled: true };
+    let changes = vec![put(&new, Expect::Absent).unwrap(), put(&orphan, Expect::Absent).unwrap()];
+    op.store().commit(changes, Durability::Durable, op.now()).await.unwrap();
+    let person = op.person(" ALICE ", op.now()).await.unwrap().unwrap();
+    let work = &op.shared.kit.work;
+    assert!(password::verify(work, Some(&person), Secret::new("new")).await.unwrap());
+    assert_eq!(person.claims["given_name"], "Alice");
+    assert!(op.person("gone", op.now()).await.unwrap().is_none(), "a password alone is nobody");
+    let change = vec![put(&mark, Expect::Absent).unwrap()];
+    op.store().commit(change, Durability::Durable, op.now()).await.unwrap();
+    let person = op.person("alice", op.now()).await.unwrap().unwrap();
+    assert!(person.disabled);
+    assert!(!password::verify(work, Some(&person), Secret::new("new")).await.unwrap());
+}
+
+#[tokio::test]
+async fn nobody_costs_what_somebody_costs_and_is_never_right() {
+    // The stand-in is a hash of the very parameters new hashes have.
+    assert_eq!(fault(NOBODY), None);
+    let mine = password::hash_with(&Secret::new("x"), &[7; 16]).unwrap();
+    let parameters = |hash: &str| hash.split('$').take(4).collect::<Vec<_>>().join("$");
+    assert_eq!(parameters(NOBODY), parameters(&mine));
+    let work = kit().work;
+    assert!(!password::verify(&work, None, Secret::new("x")).await.unwrap());
+    let long = Secret::new("x".repeat(password::MAX_PASSWORD + 1));
+    assert!(!password::verify(&work, None, long).await.unwrap());
+}
+
+#[test]
+fn a_user_file_is_strict_and_tells_every_fault_at_its_place() {
+    let text = r#"
+users:
+  - { username: a, passwrd: x }
+  - { username: "", password: "$2b$12$abcdefghijklmnopqrstuv" }
+  - username: b
+    claims: { sub: b, email_verified: "yes", birthdate: 1988, address: { street: x }, updated_at: soon, hobby: [1] }
+  - { username: C }
+  - { username: c }
+  - 7
+"#;
+    let faults = parse(text).err().unwrap();
+    let places: Vec<_> = faults.iter().map(|(place, _)| place.as_str()).collect();
+    assert_eq!(
+        places,
+        [
+            "users[0].passwrd",
+            "users[1].username",
+            "users[1].password",
+            "users[2].claims.sub",
+            "users[2].claims.email_verified",
+            "users[2].claims.birthdate",
+            "users[2].claims.address",
+            "users[2].claims.updated_at",
+            "users[4].username",
+            "users[5]",
+        ]
+    );
+    for bad in
+        ["", "users: 7", "people: []", "users: []\nmore: 1", "users: [", "users: [{username: a}]\nusers: []"]
+    {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+    for costly in [
+        "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$MAavcwpAHbPoZd9LaFxIZYcR1qbuGrHgBcdh8lCo4eE",
+        "$argon2id$v=19$m=19456,t=2000,p=1$c29tZXNhbHRzb21lc2FsdA$MAavcwpAHbPoZd9LaFxIZYcR1qbuGrHgBcdh8lCo4eE",
+        "$argon2i$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$MAavcwpAHbPoZd9LaFxIZYcR1qbuGrHgBcdh8lCo4eE",
+        "correct horse battery staple",
+    ] {
+        assert!(fault(costly).is_some(), "{costly}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_a_fault_of_the_settings() {
+    let mut settings = settings("{}");
+    settings.users_file = Some("no/such/file.yaml".into());
+    assert_eq!(user_file_faults(&settings).len(), 1);
+    assert!(Op::open(kit(), settings).await.is_err());
+}

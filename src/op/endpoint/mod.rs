@@ -12,6 +12,7 @@ pub(super) mod token;
 
 mod authorization;
 mod interaction;
+mod session;
 
 use super::error::{Error, Result};
 use super::{Op, Peer};
@@ -80,6 +81,7 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &configuration::Configuration,
     &authorization::AuthorizationEndpoint,
     &interaction::Interaction,
+    &session::EndSession,
     &token::Token,
     &introspection::Introspection,
     &revocation::Revocation,

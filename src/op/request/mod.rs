@@ -143,7 +143,7 @@ async fn rest(
     let max_age = max_age::check(client, params)?;
     let hint = hint::check(op, client, params, now).await?;
     let login_hint = hint::login(params)?;
-    let ui_locales = locales::check(params, "ui_locales")?;
+    let ui_locales = self::ui_locales(params)?;
     locales::check(params, "claims_locales")?;
     let acr_values = acr::check(client, params)?;
     let display = display::check(params)?;
@@ -163,6 +163,11 @@ async fn rest(
         acr_values,
         display,
     })
+}
+
+/// The languages a person is to be spoken to in; for the logout endpoint too.
+pub(super) fn ui_locales(params: &Params) -> Result<Vec<String>> {
+    locales::check(params, "ui_locales")
 }
 
 /// The words of a space-separated parameter (RFC 6749 §3.3), each once, at most `most`.
