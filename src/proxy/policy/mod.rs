@@ -65,6 +65,11 @@ impl Permit {
     pub fn facts(&self) -> Option<&Arc<Facts>> {
         self.facts.as_ref()
     }
+
+    #[cfg(test)]
+    pub fn for_tests(facts: Arc<Facts>) -> Permit {
+        Permit { facts: Some(facts) }
+    }
 }
 
 /// Judges a request and ties this exchange to what its permit rests on: when that ends, the exchange is cut.

@@ -211,7 +211,8 @@ fn parse(text: &str) -> Option<Name> {
             .filter(|name| name.port > 0);
     }
     let (host, port) = text.rsplit_once(':')?;
-    let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    let port: u16 = port.parse().ok().filter(|port| digits && *port > 0)?;
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let named =
         !host.is_empty() && host.bytes().all(good) && host.bytes().any(|byte| byte.is_ascii_alphabetic());
