@@ -8,9 +8,6 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 use std::net::IpAddr;
 
-/// The provider's own cookies: no upstream sees them, and none may set them.
-pub(super) const COOKIES: &[&str] = &["__Host-oidcop_session", "__Host-oidcop_browser"];
-
 /// The names under which an upstream learns who calls.
 pub(super) struct Names {
     subject: Option<HeaderName>,
@@ -154,6 +151,27 @@ pub(super) fn forward(request: &mut RequestHeader, told: &Forwarded<'_>) -> ping
     if told.trailers {
         // pingora's sanitiser takes it away on HTTP/2 too, where it is the one value allowed (RFC 9113 §8.2.2).
         request.insert_header(header::TE, "trailers")?;
+    }
+    Ok(())
+}
+
+/// Takes out of `Connection` the names whose removal pingora would refuse the request for: they are removed or set by
+/// us in any case, so that naming them means nothing.
+pub(super) fn tame_connection(request: &mut RequestHeader) -> pingora::Result<()> {
+    let ours = |token: &str| {
+        let token = folded(token.trim());
+        token == "host" || token.starts_with("x-forwarded-")
+    };
+    let lines: Vec<&str> =
+        request.headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok()).collect();
+    let tokens = || lines.iter().flat_map(|line| line.split(','));
+    if !tokens().any(ours) {
+        return Ok(());
+    }
+    let kept = tokens().filter(|token| !ours(token)).map(str::trim).collect::<Vec<_>>().join(", ");
+    request.remove_header(&header::CONNECTION);
+    if !kept.is_empty() {
+        request.insert_header(header::CONNECTION, kept)?;
     }
     Ok(())
 }

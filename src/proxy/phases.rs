@@ -5,10 +5,11 @@ use super::answer;
 use super::context::Context;
 use super::denial::Denial;
 use super::front::{self, Exchange};
-use super::header::{COOKIES, Forwarded, backward, forward};
+use super::header::{Forwarded, backward, forward, tame_connection};
 use super::route::{Route, Target};
 use super::upstream::{Ask, Pool};
 use super::{ATTEMPTS, Edge, Shared};
+use crate::op::COOKIES;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -50,7 +51,10 @@ impl ProxyHttp for Edge {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         let decided = AssertUnwindSafe(admit(&self.0, session, context)).catch_unwind().await;
         match decided.unwrap_or_else(|_| Err(panicked(&self.0))) {
-            Ok(Step::Forward) => return Ok(false),
+            Ok(Step::Forward) => {
+                tame_connection(session.req_header_mut())?;
+                return Ok(false);
+            }
             Ok(Step::Answer(response)) => answer::write(session, context, response).await?,
             Err(Denial::ClientGone) => {
                 context.denied(Denial::ClientGone);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::clock::Timestamp;
-use crate::op::{Facts, Life};
+use crate::op::{COOKIES, Facts, Life};
 use crate::proxy::policy;
 use std::sync::Arc;
 
@@ -204,4 +204,19 @@ fn a_trusted_chain_is_continued_and_grpc_gets_its_trailers() {
     forward(&mut asked, &told).unwrap();
     assert_eq!(value(&asked, "x-forwarded-for"), Some("198.51.100.1, 10.0.0.1"));
     assert_eq!(value(&asked, "te"), Some("trailers"));
+}
+
+#[test]
+fn names_that_are_ours_anyway_cannot_be_nominated() {
+    for (lines, left) in [
+        (vec!["close"], Some("close")),
+        (vec!["keep-alive, x-auth-subject, x-forwarded-for"], Some("keep-alive, x-auth-subject")),
+        (vec!["X-Forwarded-For", "Upgrade"], Some("Upgrade")),
+        (vec!["Host , X-Forwarded-Proto"], None),
+    ] {
+        let fields: Vec<_> = lines.iter().map(|line| ("Connection", *line)).collect();
+        let mut asked = request(&fields);
+        tame_connection(&mut asked).unwrap();
+        assert_eq!(value(&asked, "connection"), left, "{lines:?}");
+    }
 }
