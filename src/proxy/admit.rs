@@ -134,7 +134,7 @@ pub(super) fn outlive(shared: &Shared, context: &mut Context) -> Result<(), Deni
     let scope = Scope::current().ok_or(Denial::Bug("no scope to bind a deadline to"))?;
     // A life of this exchange's own: ending it ends nothing else.
     let ended = |Dead| Denial::Forbidden("The access token has ended");
-    let life = Life::child(&[facts.life.clone()]).map_err(ended)?;
+    let life = Life::child(std::slice::from_ref(&facts.life)).map_err(ended)?;
     scope.bind(&life).map_err(ended)?;
     shared.deadlines.add(facts.expires, &life);
     context.deadline = Some(life);

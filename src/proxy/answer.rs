@@ -5,7 +5,7 @@ use super::context::Context;
 use super::denial::Denial;
 use super::front::Exchange;
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use pingora::Result;
 use pingora::http::ResponseHeader;
@@ -39,6 +39,9 @@ pub(super) async fn write(
     if let Some(hsts) = &context.hsts {
         head.insert_header(header::STRICT_TRANSPORT_SECURITY, hsts.clone())?;
     }
+    if let Some(cors) = context.route.as_ref().and_then(|route| route.cors.as_ref()) {
+        cors.mark(&session.req_header().headers, &mut head)?;
+    }
     if session.is_http2() {
         swallow(session).await;
     }
@@ -69,22 +72,13 @@ async fn swallow(session: &mut Session) {
 
 /// Says why a request ends here.
 pub(super) async fn refuse(session: &mut Session, context: &mut Context, denial: Denial) -> Result<()> {
-    let mut response = render(&denial, &session.req_header().headers, &context.request_id);
-    for (name, value) in cors(session, context) {
-        response.headers_mut().insert(name, value);
-    }
+    let response = render(&denial, &session.req_header().headers, &context.request_id);
     if matches!(denial, Denial::BodyTooLarge | Denial::BodySlow | Denial::HeadTooLarge | Denial::Malformed(_))
     {
         session.set_keepalive(None);
     }
     context.denied(denial);
     write(session, context, response).await
-}
-
-/// A script of an allowed origin must be able to read its challenge.
-fn cors(session: &Session, context: &Context) -> Vec<(HeaderName, HeaderValue)> {
-    let cors = context.route.as_ref().and_then(|route| route.cors.as_ref());
-    cors.map(|cors| cors.marks(&session.req_header().headers)).unwrap_or_default()
 }
 
 fn render(denial: &Denial, headers: &HeaderMap, request_id: &str) -> Response<Bytes> {

@@ -6,6 +6,7 @@ use crate::base::uri;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
+use pingora::http::ResponseHeader;
 
 /// A route's sharing, ready to be used.
 pub(super) struct Cors {
@@ -56,9 +57,27 @@ impl Cors {
         Ok(response)
     }
 
-    /// What every answer to that origin carries, denials too: a script must be able to read its challenge. Names that
-    /// are not given must be removed from what an upstream said.
-    pub fn marks(&self, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    /// Marks an answer for its origin, denials too: a script must be able to read its challenge. What an upstream says
+    /// of sharing does not count here.
+    pub fn mark(&self, headers: &HeaderMap, response: &mut ResponseHeader) -> pingora::Result<()> {
+        for name in [
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        ] {
+            response.remove_header(&name);
+        }
+        for (name, value) in self.marks(headers) {
+            response.insert_header(name, value)?;
+        }
+        // Answers differ by origin, and caches must know.
+        if !self.any {
+            response.append_header(header::VARY, "Origin")?;
+        }
+        Ok(())
+    }
+
+    fn marks(&self, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
         let mut marks = Vec::with_capacity(4);
         if let Some(origin) = self.allowed(headers) {
             marks.push((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin));
@@ -68,11 +87,6 @@ impl Cors {
             }
         }
         marks
-    }
-
-    /// Whether answers differ by origin, and caches must know.
-    pub fn varies(&self) -> bool {
-        !self.any
     }
 
     fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
@@ -126,7 +140,6 @@ mod tests {
             assert!(cors.marks(&from(origin)).is_empty(), "{origin}");
             assert!(matches!(cors.preflight(&from(origin)), Err(Denial::Forbidden(_))), "{origin}");
         }
-        assert!(cors.varies());
         let mut two = from("https://app.example");
         two.append(header::ORIGIN, HeaderValue::from_static("https://app.example"));
         assert!(cors.marks(&two).is_empty());
@@ -138,7 +151,7 @@ mod tests {
         let marks = cors.marks(&from("https://anyone.example"));
         assert_eq!(marks[0], (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")));
         assert_eq!(marks.len(), 2);
-        assert!(!cors.varies() && cors.marks(&HeaderMap::new()).is_empty());
+        assert!(cors.marks(&HeaderMap::new()).is_empty());
     }
 
     #[test]

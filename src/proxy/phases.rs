@@ -186,7 +186,7 @@ impl ProxyHttp for Edge {
         }
         backward(response, COOKIES, &context.request_id, context.hsts.as_ref())?;
         if let Some(cors) = context.route.as_ref().and_then(|route| route.cors.as_ref()) {
-            share(cors, &session.req_header().headers, response)?;
+            cors.mark(&session.req_header().headers, response)?;
         }
         // A drain that began after the head was read.
         if Exchange::current().is_some_and(|exchange| exchange.draining()) {
@@ -295,24 +295,6 @@ fn lasts(response: &ResponseHeader) -> bool {
 fn takes_trailers(head: &RequestHeader) -> bool {
     let te = head.headers.get(header::TE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     te.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
-}
-
-/// What an upstream says of sharing does not count on a route that says it itself.
-fn share(cors: &super::cors::Cors, headers: &http::HeaderMap, response: &mut ResponseHeader) -> Result<()> {
-    for name in [
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-    ] {
-        response.remove_header(&name);
-    }
-    for (name, value) in cors.marks(headers) {
-        response.insert_header(name, value)?;
-    }
-    if cors.varies() {
-        response.append_header(header::VARY, "Origin")?;
-    }
-    Ok(())
 }
 
 /// What went wrong while proxying, as its answer.

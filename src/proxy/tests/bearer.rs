@@ -19,7 +19,7 @@ async fn each_case_has_its_status_and_challenge() {
         ("/api?access_token=x", vec![&bearer], 400, "invalid_request"),
         ("/write", vec![&bearer], 403, "insufficient_scope"),
         ("/other", vec![&bearer], 401, "invalid_token"),
-        ("/api", vec!["Upgrade: websocket", "Connection: Upgrade"], 401, empty),
+        ("/api", vec!["Upgrade: websocket", "Connection: Upgrade, close"], 401, empty),
     ] {
         let answer = house.ask(&format!("GET {target}"), &lines, "").await;
         assert_eq!(answer.status, status, "{target} {lines:?}: {}", answer.text);

@@ -1,6 +1,11 @@
 //! What is forwarded, what is refused, and what is told of it.
 
 use super::*;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 
 #[tokio::test]
 async fn a_public_route_forwards_and_its_request_is_logged_and_counted() {
@@ -172,4 +177,52 @@ async fn explanations_say_what_would_happen() {
         );
         assert!(!told.why.is_empty());
     }
+}
+
+async fn text(response: Response<Incoming>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn http2_goes_by_the_same_rules() {
+    let house = House::open().await;
+    let tls = house.connect_for("h2").await;
+    let io = TokioIo::new(tls);
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    for _ in 0..3 {
+        let request = Request::post("https://op.example/public/x?y=1")
+            .header("cookie", "a=1")
+            .header("cookie", "__Host-oidcop_session=s")
+            .header("cookie", "b=2")
+            .header("x-auth-subject", "root");
+        let response =
+            client.send_request(request.body(Full::new(Bytes::from("hello"))).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let seen = text(response).await.to_lowercase();
+        assert!(seen.starts_with("post /public/x?y=1 http/1.1\r\n"), "{seen}");
+        assert!(seen.contains("cookie: a=1; b=2\r\n") && seen.contains("host: op.example\r\n"), "{seen}");
+        assert!(!seen.contains("root"), "{seen}");
+    }
+    let token = house.token("api").await;
+    let long = "x".repeat(2_000);
+    for (method, target, body, status) in [
+        ("GET", "https://op.example/api", "", 401),
+        ("POST", "https://op.example/api", "unread", 401),
+        ("GET", "https://op.example/%61pi", "", 400),
+        ("GET", "https://op.example/API", "", 400),
+        ("GET", "https://evil.example/public", "", 421),
+        ("POST", "https://op.example/public", &long, 413),
+        ("GET", "https://op.example/oidcop/jwks", "", 200),
+    ] {
+        let request =
+            Request::builder().method(method).uri(target).body(Full::new(Bytes::from(body.to_owned())));
+        let response = client.send_request(request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), status, "{method} {target}");
+        text(response).await;
+    }
+    let bearer = Request::get("https://op.example/api").header("authorization", format!("Bearer {token}"));
+    let response = client.send_request(bearer.body(Full::default()).unwrap()).await.unwrap();
+    assert!(text(response).await.to_lowercase().contains("x-auth-client: robot\r\n"));
 }

@@ -155,6 +155,10 @@ impl House {
     }
 
     async fn connect(&self) -> TlsStream<TcpStream> {
+        self.connect_for("http/1.1").await
+    }
+
+    async fn connect_for(&self, protocol: &str) -> TlsStream<TcpStream> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&self.certificate).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -163,7 +167,7 @@ impl House {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let tcp = TcpStream::connect(self.address).await.unwrap();
         TlsConnector::from(Arc::new(config)).connect(HOST.try_into().unwrap(), tcp).await.unwrap()
     }
