@@ -49,6 +49,7 @@ use http::{Request, Response};
 use keys::Keys;
 use page::Templates;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use throttle::Throttle;
 use token::introspect::Verdicts;
@@ -117,6 +118,8 @@ struct Shared {
     /// The key sets of clients.
     remote: RemoteKeys,
     throttle: Throttle,
+    /// The configurations there have been: no two have the same number.
+    generations: AtomicU64,
     /// Makes subject identifiers. Changing it would change every `sub`.
     subject_key: [u8; 32],
 }
@@ -133,7 +136,7 @@ pub struct Op {
     paths: Arc<serve::Paths>,
     /// The metadata document, rendered once.
     metadata: Arc<OnceLock<Bytes>>,
-    /// Counts reloads: a verdict of another generation is judged again.
+    /// Which configuration this is: a verdict of another generation is judged again.
     generation: u64,
 }
 
@@ -151,18 +154,20 @@ impl Op {
             keys: Keys::open(&kit, &settings).await?,
             refresh_keys: RefreshKeys::new(&kit.at_rest),
             remote: RemoteKeys::new(kit.fetch.clone(), kit.clock.clone()),
+            generations: AtomicU64::new(0),
             subject_key,
             kit,
         });
-        Op::over(shared, settings, 1)
+        Op::over(shared, settings)
     }
 
     /// The same provider under new settings: store, lives, verdicts and keys stay.
     pub async fn reconfigured(&self, settings: Settings) -> Result<Op, Fault> {
-        Op::over(self.shared.clone(), settings, self.generation + 1)
+        Op::over(self.shared.clone(), settings)
     }
 
-    fn over(shared: Arc<Shared>, settings: Settings, generation: u64) -> Result<Op, Fault> {
+    fn over(shared: Arc<Shared>, settings: Settings) -> Result<Op, Fault> {
+        let generation = shared.generations.fetch_add(1, Ordering::Relaxed);
         let clients = Arc::new(Clients::load(&settings)?);
         let people = Arc::new(People::load(&settings, shared.kit.store.clone())?);
         let pages = Arc::new(Templates::load(&settings)?);

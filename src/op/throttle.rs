@@ -52,6 +52,11 @@ impl Counter {
         Counter::new("address", &network, settings.address_failures, settings)
     }
 
+    /// Failed authentications as one client from one address: another client behind the same address is not held up.
+    pub fn client(settings: &settings::Throttle, address: IpAddr, client_id: &str) -> Counter {
+        Counter::new("client", &format!("{address}:{client_id}"), settings.address_failures, settings)
+    }
+
     fn new(kind: &str, of: &str, limit: u32, settings: &settings::Throttle) -> Counter {
         Counter { key: sha256(format!("{kind}:{of}").as_bytes()), limit, window: settings.window.0 }
     }
@@ -78,6 +83,21 @@ impl Throttle {
         }
         attempt.failed = true;
         Ok(attempt)
+    }
+
+    /// Whether failures alone have used `counter` up, and the seconds after which it is worth trying again. For what
+    /// is judged in an instant, where many at once are no sign of guessing.
+    pub fn used_up(&self, counter: &Counter, now: Timestamp) -> Option<u64> {
+        let counts = self.shard(&counter.key)?.lock();
+        let count = counts.get(&counter.key).filter(|count| count.failures >= counter.limit)?;
+        Some(now.until(count.started.plus(counter.window))).filter(|seconds| *seconds > 0)
+    }
+
+    /// Counts a failure that was not admitted as an attempt.
+    pub fn failed(&self, counter: &Counter, now: Timestamp) {
+        if self.enter(counter, now).is_ok() {
+            self.leave(counter, true);
+        }
     }
 
     fn enter(&self, counter: &Counter, now: Timestamp) -> Result<(), u64> {

@@ -1,11 +1,12 @@
 //! What every backend must do. A backend adds itself to `on_every_backend!` and passes all of it.
 
+mod concurrent;
+
 use super::embedded::{Embedded, Options};
 use super::memory::Memory;
 use super::*;
 use crate::base::clock::Timestamp;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use concurrent::*;
 
 pub(super) const NOW: Timestamp = Timestamp(1_000);
 pub(super) const SHELF: &str = "noun";
@@ -121,6 +122,8 @@ on_every_backend! {
     one_of_a_hundred_takes_what_can_be_taken_once
     one_of_a_hundred_inserts_what_can_be_inserted_once
     one_of_a_hundred_swaps_the_same_version
+    what_was_committed_stays_seen_while_others_commit
+    a_list_sees_whole_commits_only
 }
 
 async fn what_was_put_is_read_until_it_is_deleted(store: Opened) {
@@ -403,55 +406,4 @@ async fn limits_are_refused_and_what_is_just_within_them_is_kept(store: Opened) 
     }
     let page = store.list(&Range::Shelf(SHELF), None, MAX_PAGE + 1, NOW).await;
     assert!(matches!(page, Err(Fault::Limit(_))));
-}
-
-/// A hundred threads commit at once; returns how many of them succeeded. The others must conflict.
-fn race(store: &Opened, changes: impl Fn(usize) -> Vec<Change> + Sync) -> usize {
-    let (start, winners) = (Barrier::new(100), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        for number in 0..100 {
-            let (start, winners, changes) = (&start, &winners, &changes);
-            scope.spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-                let durability = if number % 2 == 0 { Durability::Durable } else { Durability::Soon };
-                let changes = changes(number);
-                start.wait();
-                match runtime.block_on(store.commit(changes, durability, NOW)) {
-                    Ok(_) => drop(winners.fetch_add(1, Ordering::SeqCst)),
-                    Err(fault) => assert!(fault.is_conflict(), "{fault}"),
-                }
-            });
-        }
-    });
-    winners.into_inner()
-}
-
-async fn one_of_a_hundred_takes_what_can_be_taken_once(store: Opened) {
-    for _ in 0..3 {
-        commit(&store, vec![put("code", "v", Expect::Absent)]).await.unwrap();
-        assert_eq!(race(&store, |_| vec![delete("code", Expect::Alive)]), 1);
-        assert_eq!(value(&store, "code").await, None);
-    }
-}
-
-async fn one_of_a_hundred_inserts_what_can_be_inserted_once(store: Opened) {
-    let insert = |number: usize| {
-        vec![
-            put("jti", &number.to_string(), Expect::Absent),
-            put(&format!("by {number}"), "", Expect::Absent),
-        ]
-    };
-    assert_eq!(race(&store, insert), 1);
-    let winner = String::from_utf8(value(&store, "jti").await.unwrap().to_vec()).unwrap();
-    assert_eq!(ids(&store, &Range::Shelf(SHELF), NOW).await, [format!("by {winner}"), "jti".into()]);
-}
-
-async fn one_of_a_hundred_swaps_the_same_version(store: Opened) {
-    let mut version = commit(&store, vec![put("grant", "0", Expect::Absent)]).await.unwrap();
-    for _ in 0..3 {
-        assert_eq!(race(&store, |at| vec![put("grant", &at.to_string(), Expect::Version(version))]), 1);
-        let next = store.get(&key("grant"), NOW).await.unwrap().unwrap().version;
-        assert_ne!(next, version);
-        version = next;
-    }
 }

@@ -208,7 +208,7 @@ async fn bearer_that_expired_is_refused() {
 /// The configuration with this life for access tokens.
 fn with_lifetime(text: &str, life: &str) -> String {
     assert!(!text.contains("lifetimes:"), "this test adds the lifetimes");
-    text.replacen("\nop:\n", &format!("\nop:\n  lifetimes: {{ access_token: {life} }}\n"), 1)
+    text.replacen("\nop:\n", &format!("\nop:\n    lifetimes: {{ access_token: {life} }}\n"), 1)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,9 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The quickstart with one more public route.
 fn with_extra_route(text: &str) -> String {
-    let route = "routes:\n    - { path: /extra, policy: public, respond: { body: extra } }";
-    assert_eq!(text.matches("routes:").count(), 1, "{text}");
-    text.replacen("routes:", route, 1)
+    let route = "\nroutes:\n    - { path: /extra, policy: public, respond: { body: extra } }\n";
+    assert_eq!(text.matches("\nroutes:\n").count(), 1, "{text}");
+    text.replacen("\nroutes:\n", route, 1)
 }
 
 async fn extra(server: &Server) -> Answer {

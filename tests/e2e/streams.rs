@@ -43,8 +43,8 @@ impl Scene {
 fn with_upstream(text: &str, ticker: &Ticker) -> String {
     let (before, routes) = text.split_once("path: /api").expect("a route for /api");
     let routes = routes.replacen("upstream: whoami", "upstream: ticker", 1);
-    let upstream = format!("upstreams:\n    ticker: {{ addresses: [\"{}\"] }}\n  routes:", ticker.address);
-    format!("{before}path: /api{routes}").replacen("routes:", &upstream, 1)
+    let upstream = format!("\nupstreams:\n    ticker: {{ addresses: [\"{}\"] }}\nroutes:\n", ticker.address);
+    format!("{before}path: /api{routes}").replacen("\nroutes:\n", &upstream, 1)
 }
 
 /// An open stream: reads all the time, tells the last number that came.
@@ -198,7 +198,7 @@ async fn streams_end_when_their_person_is_disabled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_end_when_their_token_expires() {
-    let lifetimes = "\nop:\n  lifetimes: { access_token: 2s }\n";
+    let lifetimes = "\nop:\n    lifetimes: { access_token: 2s }\n";
     let scene = Scene::with(|text| text.replacen("\nop:\n", lifetimes, 1)).await;
     let url = scene.server.url("/api/ticks");
     let socket = Stream::websocket(scene.server.client(), &url, &scene.tokens.access).await;

@@ -7,9 +7,10 @@ mod private_key_jwt;
 
 use super::Op;
 use super::endpoint::Call;
-use super::error::{Result, invalid_client, invalid_request};
+use super::error::{Code, Error, Result, invalid_client, invalid_request};
 use super::record::client::Client;
 use super::request::params::Params;
+use super::throttle::Counter;
 use crate::base::clock::Timestamp;
 use crate::base::encode::base64url;
 use crate::base::secret::{equal, sha256};
@@ -67,7 +68,8 @@ pub const METHODS: &[&dyn ClientAuth] = &[
 /// The client that sent this request, proven by the one method it registered (RFC 6749 §2.3).
 ///
 /// # Errors
-/// `invalid_client`, without saying which part was wrong; `invalid_request` for more than one method.
+/// `invalid_client`, without saying which part was wrong; `invalid_request` for more than one method;
+/// `too_many_requests` after too many failures.
 pub async fn authenticate(op: &Op, call: &Call<'_>, params: &Params) -> Result<Authenticated> {
     let presented = Credentials {
         headers: call.request.headers(),
@@ -91,18 +93,36 @@ pub async fn authenticate(op: &Op, call: &Call<'_>, params: &Params) -> Result<A
     if params.one("client_id").is_some_and(|beside| beside != client_id) {
         return Err(invalid_request("The client_id is not that of the credentials"));
     }
-    let Some(client) = op.client(&client_id, call.now).await? else {
-        return Err(refused().because("unknown client"));
-    };
+    let client = op.client(&client_id, call.now).await?;
+    let counted = client.as_ref().map_or("", |client| client.client_id.as_str());
+    let counter = Counter::client(&op.settings.throttle, call.peer.address, counted);
+    if let Some(seconds) = op.shared.throttle.used_up(&counter, call.now) {
+        let says = "There were too many failed attempts";
+        return Err(Error::new(Code::TooManyRequests, says).retry_after(seconds));
+    }
+    let proven = prove(op, client, method, &presented).await;
+    if proven.as_ref().is_err_and(|error| error.code == Code::InvalidClient) {
+        op.shared.throttle.failed(&counter, call.now);
+    }
+    proven
+}
+
+async fn prove(
+    op: &Op,
+    client: Option<Arc<Client>>,
+    method: &'static dyn ClientAuth,
+    presented: &Credentials<'_>,
+) -> Result<Authenticated> {
+    let client = client.ok_or_else(|| refused().because("unknown client"))?;
     if client.metadata.token_endpoint_auth_method != method.name() {
         return Err(refused().because(format!("{} is not the registered method", method.name())));
     }
-    method.prove(op, &client, &presented).await?;
+    method.prove(op, &client, presented).await?;
     Ok(Authenticated { client, method: method.name() })
 }
 
 /// One text for everything: who guesses learns nothing.
-fn refused() -> super::error::Error {
+fn refused() -> Error {
     invalid_client("The client is unknown or its authentication is not valid")
 }
 

@@ -9,6 +9,7 @@ pub(super) mod jwks;
 pub(super) mod registration;
 pub(super) mod revocation;
 pub(super) mod token;
+pub(super) mod userinfo;
 
 mod authorization;
 mod interaction;
@@ -83,6 +84,7 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &interaction::Interaction,
     &session::EndSession,
     &token::Token,
+    &userinfo::Userinfo,
     &introspection::Introspection,
     &revocation::Revocation,
     &registration::Registration,

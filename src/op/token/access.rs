@@ -68,9 +68,12 @@ impl AccessClaims {
         }
     }
 
-    /// The family the token descends from; `None`: the client acts for itself.
-    pub fn family(&self) -> Option<String> {
-        if self.sub == subject::of_client(&self.client_id) { None } else { family_of(&self.jti) }
+    /// The family the token descends from, if it does; `None`: no token of ours reads like that.
+    pub fn descent(&self) -> Option<Option<String>> {
+        if self.sub == subject::of_client(&self.client_id) {
+            return Some(None);
+        }
+        family_of(&self.jti).map(Some)
     }
 }
 

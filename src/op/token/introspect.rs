@@ -183,7 +183,7 @@ async fn judge(
     mut bonds: Bonds<'_>,
     now: Timestamp,
 ) -> Result<Option<Facts>, Fault> {
-    let family_id = claims.family();
+    let Some(family_id) = claims.descent() else { return Ok(None) };
     bonds.tie(Parent::Client(claims.client_id.clone()));
     if let Some(family) = &family_id {
         bonds.tie(Parent::Family(family.clone()));

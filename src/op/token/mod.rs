@@ -2,6 +2,8 @@
 
 pub mod access;
 pub mod audience;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod id_token;
 pub mod introspect;
 pub mod life;
@@ -9,3 +11,6 @@ pub mod mint;
 pub mod parents;
 pub mod refresh;
 pub mod revoke;
+
+#[cfg(test)]
+mod tests;

@@ -160,7 +160,7 @@ fn listened(text: &str) -> Vec<u16> {
     for before in ["127.0.0.1:", "localhost:", "0.0.0.0:", "[::1]:", "[::]:", ".test:", ".example:"] {
         for (at, _) in text.match_indices(before) {
             let digits: String = text[at + before.len()..].chars().take_while(char::is_ascii_digit).collect();
-            ports.extend(digits.parse::<u16>().ok().filter(|port| *port != 8090));
+            ports.extend(digits.parse::<u16>().ok().filter(|port| ![0, 8090].contains(port)));
         }
     }
     ports.sort_unstable();

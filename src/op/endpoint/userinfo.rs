@@ -1,0 +1,109 @@
+//! Userinfo (OpenID Connect Core §5.3): who the person behind an access token is, as far as its scopes allow.
+
+use super::{Call, Cors, Endpoint, ErrorForm};
+use crate::op::error::{Code, Error, Result, invalid_request};
+use crate::op::request::params::Params;
+use crate::op::token::introspect::{Facts, Presented, Verdict, introspect};
+use crate::op::{Op, serve};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+pub struct Userinfo;
+
+#[async_trait]
+impl Endpoint for Userinfo {
+    fn name(&self) -> &'static str {
+        "userinfo"
+    }
+    fn spec(&self) -> &'static str {
+        "https://openid.net/specs/openid-connect-core-1_0.html#UserInfo"
+    }
+    fn methods(&self) -> &'static [Method] {
+        &[Method::GET, Method::POST]
+    }
+    fn error_form(&self) -> ErrorForm {
+        ErrorForm::Bearer
+    }
+    fn cors(&self) -> Cors {
+        Cors::AnyOrigin
+    }
+
+    fn describe(&self, op: &Op, metadata: &mut Map<String, Value>) {
+        metadata.insert("userinfo_endpoint".into(), json!(serve::address(op, self)));
+    }
+
+    async fn answer(&self, op: &Op, call: Call<'_>) -> Result<Response<Bytes>> {
+        let Some(token) = bearer(op, call.request)? else { return Ok(challenge(op)) };
+        let facts = permitted(op, &token).await?;
+        let account = facts.account.as_deref().ok_or_else(invalid)?;
+        let mut claims = op.claims(account, &facts.scope, call.now).await?;
+        let mut body = Map::new();
+        // §5.3.2: always there, and the same as in the ID token.
+        body.insert("sub".into(), json!(facts.subject));
+        claims.shift_remove("sub");
+        body.append(&mut claims);
+        Ok(serve::json(StatusCode::OK, &Value::Object(body)))
+    }
+}
+
+/// The token of the request: in the header, or in the form of a POST (RFC 6750 §2.1, §2.2); never in the query.
+fn bearer(op: &Op, request: &Request<Bytes>) -> Result<Option<String>> {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
+    let in_header = match headers.next() {
+        None => None,
+        Some(value) => {
+            let text =
+                value.to_str().map_err(|_| invalid_request("The Authorization header is malformed"))?;
+            let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+            match scheme.eq_ignore_ascii_case("Bearer") {
+                true if token.trim().is_empty() => {
+                    return Err(invalid_request("The Authorization header has no token"));
+                }
+                true => Some(token.trim().to_owned()),
+                false => None,
+            }
+        }
+    };
+    let is_form = request.method() == Method::POST && !request.body().is_empty();
+    let in_body = match is_form {
+        // Whatever else is posted beside a header is not ours to judge.
+        true => Params::from_body(request, &op.settings.limits)
+            .map(|params| params.one("access_token").map(str::to_owned))
+            .or_else(|error| if in_header.is_some() { Ok(None) } else { Err(error) })?,
+        false => None,
+    };
+    // RFC 6750 §2: no more than one method in each request.
+    if headers.next().is_some() || (in_header.is_some() && in_body.is_some()) {
+        return Err(invalid_request("The access token is given twice"));
+    }
+    Ok(in_header.or(in_body))
+}
+
+/// RFC 6750 §3.1: without any credentials, no error code.
+fn challenge(op: &Op) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    let bare = format!("Bearer realm=\"{}\"", op.settings.issuer);
+    serve::set(&mut response, header::WWW_AUTHENTICATE, &bare);
+    response
+}
+
+/// What the token vouches for, if it is meant for userinfo.
+async fn permitted(op: &Op, token: &str) -> Result<Arc<Facts>> {
+    let Verdict::Active(facts) = introspect(op, Presented { token }).await? else { return Err(invalid()) };
+    let holds = |list: &[String], wanted: &str| list.iter().any(|own| own == wanted);
+    if !holds(&facts.scope, "openid") {
+        return Err(Error::new(Code::InsufficientScope, "The access token lacks the scope openid"));
+    }
+    if !holds(&facts.audience, &op.settings.issuer) {
+        return Err(invalid());
+    }
+    Ok(facts)
+}
+
+fn invalid() -> Error {
+    Error::new(Code::InvalidToken, "The access token is not valid")
+}
