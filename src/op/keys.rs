@@ -12,6 +12,7 @@ use crate::jose::{
 use crate::store::record::{self, delete, put};
 use crate::store::{Change, Durability, Expect, MAX_PAGE, Range};
 use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const ATTEMPTS: usize = 5;
 /// The ring in use. Survives a reload.
 pub(super) struct Keys {
     ring: ArcSwap<KeyRing>,
+    /// The number of the change that made it. Changes are committed in order, but may return in any.
+    changes: Mutex<u64>,
 }
 
 /// The ring as it is stored: with the version a compare-and-swap needs.
@@ -40,8 +43,21 @@ impl Keys {
     pub(super) async fn open(kit: &Kit, settings: &Settings) -> Result<Keys, Fault> {
         let policy = policy(settings);
         let now = kit.clock.now();
-        let ring = change(kit, now, |notes| Some(rotation::due(notes, &ALGORITHMS, &policy, now))).await?;
-        Ok(Keys { ring: ArcSwap::from_pointee(ring.unwrap_or(KeyRing::new(Vec::new())?)) })
+        let decide = |notes: &[Note]| Some(rotation::due(notes, &ALGORITHMS, &policy, now));
+        let (ring, changes) = match change(kit, now, decide).await? {
+            Some(changed) => changed,
+            None => (KeyRing::new(Vec::new())?, 0),
+        };
+        Ok(Keys { ring: ArcSwap::from_pointee(ring), changes: Mutex::new(changes) })
+    }
+
+    /// Puts `ring` into use, unless a later one is: a revoked key must not come back.
+    fn install(&self, ring: KeyRing, changes: u64) {
+        let mut known = self.changes.lock();
+        if changes >= *known {
+            *known = changes;
+            self.ring.store(Arc::new(ring));
+        }
     }
 
     /// The ring at this moment.
@@ -90,8 +106,8 @@ impl Op {
         steps: impl Fn(&[Note]) -> Option<Vec<Step>> + Send,
     ) -> Result<bool, Fault> {
         match change(&self.shared.kit, now, steps).await? {
-            Some(ring) => {
-                self.shared.keys.ring.store(Arc::new(ring));
+            Some((ring, changes)) => {
+                self.shared.keys.install(ring, changes);
                 Ok(true)
             }
             None => Ok(false),
@@ -112,24 +128,24 @@ fn policy(settings: &Settings) -> RotationPolicy {
     }
 }
 
-/// Takes the steps that `decide` names for the ring as it is stored, and returns the ring that came of it. `None`:
-/// `decide` had nothing to decide about. If another process changes the ring meanwhile, it is looked at again.
+/// Takes the steps that `decide` names for the ring as it is stored, and returns the ring that came of it, with its
+/// number. `None`: `decide` had nothing to decide about. If another process changes the ring meanwhile, it is looked at again.
 async fn change(
     kit: &Kit,
     now: Timestamp,
     decide: impl Fn(&[Note]) -> Option<Vec<Step>> + Send,
-) -> Result<Option<KeyRing>, Fault> {
+) -> Result<Option<(KeyRing, u64)>, Fault> {
     for _ in 0..ATTEMPTS {
         let loaded = load(kit, now).await?;
         let Some(steps) = decide(&loaded.ring.notes()) else { return Ok(None) };
         if steps.is_empty() {
-            return Ok(Some(loaded.ring));
+            return Ok(Some((loaded.ring, loaded.changes)));
         }
         let (keys, mut changes) = take(kit, &loaded, steps, now).await?;
         let expect = loaded.version.map_or(Expect::Absent, Expect::Version);
         changes.push(put(&RingVersion { changes: loaded.changes + 1 }, expect)?);
         match kit.store.commit(changes, Durability::Durable, now).await {
-            Ok(_) => return Ok(Some(KeyRing::new(keys)?)),
+            Ok(_) => return Ok(Some((KeyRing::new(keys)?, loaded.changes + 1))),
             Err(fault) if fault.is_conflict() => {}
             Err(fault) => return Err(fault.into()),
         }
@@ -210,7 +226,7 @@ fn generate(alg: Algorithm, _taken: &[String]) -> Result<SigningKey, jose::Fault
 /// Making RSA keys is slow: the providers of the tests share them, though never two in one ring.
 #[cfg(test)]
 fn generate(alg: Algorithm, taken: &[String]) -> Result<SigningKey, jose::Fault> {
-    static MADE: parking_lot::Mutex<Vec<SigningKey>> = parking_lot::Mutex::new(Vec::new());
+    static MADE: Mutex<Vec<SigningKey>> = Mutex::new(Vec::new());
     let mut made = MADE.lock();
     let spare = made.iter().find(|key| key.alg() == alg && taken.iter().all(|kid| kid != key.kid())).cloned();
     match spare {

@@ -206,7 +206,8 @@ pub(super) fn set(response: &mut Response<Bytes>, name: header::HeaderName, valu
 /// What every answer carries.
 fn seal(response: &mut Response<Bytes>) {
     let length = response.body().len().to_string();
-    if response.status() != StatusCode::NO_CONTENT {
+    // RFC 9110 §8.6: a 304 would have to state the length of what it does not send.
+    if ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status()) {
         set(response, header::CONTENT_LENGTH, &length);
     }
     // RFC 6749 §5.1; documents that may be cached say so themselves.

@@ -107,3 +107,6 @@ async fn permitted(op: &Op, token: &str) -> Result<Arc<Facts>> {
 fn invalid() -> Error {
     Error::new(Code::InvalidToken, "The access token is not valid")
 }
+
+#[cfg(test)]
+mod tests;
