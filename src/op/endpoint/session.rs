@@ -201,3 +201,6 @@ async fn end(
     }
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests;
