@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 
 pub fn user(common: &Common, user: User) -> Outcome {
-    let reply = match user {
+    match user {
         User::Add { username, name, email, claims, password } => {
             let mut members = object_file(claims.as_deref())?;
             members.extend(name.map(|name| ("name".to_owned(), name.into())));
@@ -48,8 +48,7 @@ pub fn user(common: &Common, user: User) -> Outcome {
             let command = json!({ "command": "user-enable", "username": username });
             done(common, &carried_out(common, command)?, "is enabled")
         }
-    };
-    reply
+    }
 }
 
 pub fn client(common: &Common, client: Client) -> Outcome {

@@ -121,8 +121,9 @@ impl<'a> Page<'a> {
         self.out.push(')');
         let own = description(property);
         let inner = description(node).filter(|inner| Some(*inner) != own && !self.is_scalar(node));
-        for text in own.into_iter().chain(inner) {
-            let _ = write!(self.out, ": {}", one_line(text));
+        let text = own.into_iter().chain(inner).map(one_line).collect::<Vec<_>>().join(" ");
+        if !text.is_empty() {
+            let _ = write!(self.out, ": {text}");
         }
         self.out.push('\n');
         self.children(path, node, depth + 1);
@@ -135,13 +136,10 @@ impl<'a> Page<'a> {
 
     /// What a value may be, in few words.
     fn kind(&self, property: &'a Value) -> String {
-        if let Some(name) = reference(property).filter(|name| ["Duration", "Size"].contains(name)) {
+        if let Some(name) = scalar(property) {
             return name.to_lowercase();
         }
         let node = self.resolved(property);
-        if let Some(name) = reference(node) {
-            return name.to_lowercase();
-        }
         if alternatives(node).next().is_some() {
             return "choice".into();
         }
@@ -183,6 +181,14 @@ impl<'a> Page<'a> {
             _ => node,
         }
     }
+}
+
+/// `Duration` or `Size`, however the schema wraps the reference.
+fn scalar(node: &Value) -> Option<&str> {
+    let wrapped =
+        ["allOf", "anyOf"].iter().filter_map(|key| node.get(*key).and_then(Value::as_array)).flatten();
+    let all = std::iter::once(node).chain(wrapped).filter_map(reference);
+    all.into_iter().find(|name| ["Duration", "Size"].contains(name))
 }
 
 fn reference(node: &Value) -> Option<&str> {
