@@ -1,3 +1,5 @@
+//! Header hygiene: a corpus of forgeries, cookies and nominations.
+
 use super::*;
 use crate::base::clock::Timestamp;
 use crate::op::{COOKIES, Facts, Life};

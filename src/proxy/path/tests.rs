@@ -1,3 +1,5 @@
+//! The corpora of paths that are refused, that pass, and of what a lax reader makes of them.
+
 use super::*;
 
 const REFUSED: &[&str] = &[

@@ -1,3 +1,5 @@
+//! The table of policies, and the challenges of RFC 6750 §3.
+
 use super::challenge::Case;
 use super::*;
 

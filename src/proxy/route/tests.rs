@@ -1,3 +1,5 @@
+//! Which route a request takes, and which it cannot reach by another spelling.
+
 use super::*;
 use crate::proxy::path;
 

@@ -1,3 +1,5 @@
+//! What does not parse, and what is found to be wrong, each with its path.
+
 use super::*;
 use crate::op;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Turns, rests, timeouts, group keys and names of upstreams.
+
 use super::*;
 use settings::Tls;
 
