@@ -115,7 +115,11 @@ async fn prove(
 ) -> Result<Authenticated> {
     let client = client.ok_or_else(|| refused().because("unknown client"))?;
     if client.metadata.token_endpoint_auth_method != method.name() {
-        return Err(refused().because(format!("{} is not the registered method", method.name())));
+        return Err(refused().because(format!(
+            "{} ({}) is not the registered method",
+            method.name(),
+            method.spec()
+        )));
     }
     method.prove(op, &client, presented).await?;
     Ok(Authenticated { client, method: method.name() })

@@ -49,7 +49,17 @@ impl Endpoint for Token {
         for _ in 0..ATTEMPTS {
             let issue = grant.prove(op, &client, &params, call.now).await?;
             match mint(op, &client, issue, call.now).await {
-                Ok(answer) => return Ok(serve::json(StatusCode::OK, &body(&answer))),
+                Ok(answer) => {
+                    tracing::debug!(
+                        request_id = %call.peer.request_id,
+                        client_id = %client.client().client_id,
+                        method = client.method(),
+                        grant = grant.name(),
+                        spec = grant.spec(),
+                        "tokens were issued"
+                    );
+                    return Ok(serve::json(StatusCode::OK, &body(&answer)));
+                }
                 Err(Failure::Again) => {}
                 Err(Failure::Refused(error)) => return Err(error),
             }

@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn a_child_that_is_dropped_leaves_no_trace() {
         let family = Life::root();
-        let token = Life::child(&[family.clone()]).unwrap();
+        let token = Life::child(std::slice::from_ref(&family)).unwrap();
         assert_eq!(family.bound(), 1);
         drop(token);
         assert_eq!(family.bound(), 0);
@@ -253,8 +253,9 @@ mod tests {
             let family = Life::root();
             let other = family.clone();
             let maker = std::thread::scope(|scope| {
-                let maker =
-                    scope.spawn(|| (0..20).map(|_| Life::child(&[family.clone()])).collect::<Vec<_>>());
+                let maker = scope.spawn(|| {
+                    (0..20).map(|_| Life::child(std::slice::from_ref(&family))).collect::<Vec<_>>()
+                });
                 drop(other.end());
                 maker.join().unwrap()
             });

@@ -100,26 +100,36 @@ pub async fn session(op: &Op, sid: &str, now: Timestamp) -> Result<Option<Sessio
     Err(unavailable("the session keeps changing"))
 }
 
-/// Ends all that was issued to a client so far; `disable`: nothing new is issued either, until [`enable_client`].
+/// Ends all that was issued to a client so far; `disable`: nothing new is issued either.
 pub async fn client(op: &Op, client_id: &str, disable: bool) -> Result<()> {
     mark(op, Mark::of_client(client_id), disable).await?;
     op.lives().end(&Parent::Client(client_id.to_owned())).await;
     Ok(())
 }
 
-/// Ends all that was issued for an account so far, its sessions too; `disable` as in [`client`].
+/// Ends all that was issued for an account so far, its sessions too; `disable`: nothing new is issued
+/// either, until [`enable_account`].
 pub async fn account(op: &Op, account: &str, disable: bool) -> Result<()> {
     mark(op, Mark::of_account(account), disable).await?;
     op.lives().end(&Parent::Account(account.to_owned())).await;
     Ok(())
 }
 
-pub async fn enable_client(op: &Op, client_id: &str) -> Result<()> {
-    enable(op, Mark::of_client(client_id)).await
-}
-
+/// Lifts `disable`: what was issued before stays dead.
 pub async fn enable_account(op: &Op, account: &str) -> Result<()> {
-    enable(op, Mark::of_account(account)).await
+    let of = Mark::of_account(account);
+    for _ in 0..ATTEMPTS {
+        let now = op.now();
+        let found = Marked::find(op, of.clone(), now).await?;
+        let Some(mark) = found.record().filter(|mark| mark.disabled) else { return Ok(()) };
+        let enabled = Mark { disabled: false, ..mark.clone() };
+        match op.store().commit(vec![put(&enabled, found.unchanged())?], Durability::Durable, now).await {
+            Ok(_) => return Ok(()),
+            Err(fault) if fault.is_conflict() => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Err(unavailable("the mark keeps changing"))
 }
 
 /// Writes the mark. A mark says "up to this second", so it is written again if the second passed while it was being
@@ -139,19 +149,4 @@ async fn mark(op: &Op, of: String, disable: bool) -> Result<()> {
         }
     }
     Err(unavailable("the mark could not be written within one second"))
-}
-
-async fn enable(op: &Op, of: String) -> Result<()> {
-    for _ in 0..ATTEMPTS {
-        let now = op.now();
-        let found = Marked::find(op, of.clone(), now).await?;
-        let Some(mark) = found.record().filter(|mark| mark.disabled) else { return Ok(()) };
-        let enabled = Mark { disabled: false, ..mark.clone() };
-        match op.store().commit(vec![put(&enabled, found.unchanged())?], Durability::Durable, now).await {
-            Ok(_) => return Ok(()),
-            Err(fault) if fault.is_conflict() => {}
-            Err(fault) => return Err(fault.into()),
-        }
-    }
-    Err(unavailable("the mark keeps changing"))
 }

@@ -191,8 +191,25 @@ async fn what_is_issued_after_a_mark_lives_unless_the_parent_is_disabled() {
     revoke::client(&op, "rp", true).await.unwrap();
     advance(&op, 1);
     assert_eq!(error(&ask(&op, "rp", &pairs).await), "invalid_client");
-    revoke::enable_client(&op, "rp").await.unwrap();
-    assert_eq!(ask(&op, "rp", &pairs).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_account_that_is_enabled_again_signs_in_anew_and_its_old_tokens_stay_dead() {
+    let (op, sid) = world().await;
+    let old = tokens(&op, "rp", &sid, "api offline_access").await;
+    revoke::account(&op, "diana", true).await.unwrap();
+    advance(&op, 1);
+    assert!(
+        super::mint::code(&op, grant(&op, "rp", &session(&op, "diana").await, "api"), op.now())
+            .await
+            .is_err()
+    );
+    revoke::enable_account(&op, "diana").await.unwrap();
+    let new = tokens(&op, "rp", &session(&op, "diana").await, "api").await;
+    for op in [&op, &restarted(&op).await] {
+        assert!(active(op, text(&new, "access_token")).await);
+        assert!(!active(op, text(&old, "access_token")).await);
+    }
 }
 
 #[tokio::test]
