@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Fetching what clients refer to: key sets, sector identifiers, logout notifications. Only `https`, never a
-/// redirect, and only public addresses unless they are allowed here.
+/// Fetching what clients refer to: key sets and sector identifiers. Only `https`, never a redirect, and only
+/// public addresses unless they are allowed here.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
