@@ -9,6 +9,7 @@ use crate::op::browser::{Browser, forged_form};
 use crate::op::cookie;
 use crate::op::error::{Result, invalid_request};
 use crate::op::page::Page;
+use crate::op::page::{Variable, context};
 use crate::op::record::client::Client;
 use crate::op::record::session::Session;
 use crate::op::request::params::Params;
@@ -20,7 +21,6 @@ use crate::store::record::Stored;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use minijinja::{Value as Variable, context};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@ use crate::base::encode::base64;
 use bytes::Bytes;
 use csp::Policy;
 use http::{Request, Response, StatusCode, header};
-use minijinja::{Value, context};
+pub(super) use minijinja::{Value as Variable, context};
 
 /// The one script of ours. Its hash stands in the policy, so it must be the whole content of its element.
 pub(super) const FORM_POST_SCRIPT: &str = "document.forms[0].submit()";
@@ -71,7 +71,7 @@ impl<'a> Page<'a> {
     }
 
     /// `more` are the template's own variables, beside those every template has.
-    pub fn render(self, op: &Op, status: StatusCode, more: Value) -> Result<Response<Bytes>> {
+    pub fn render(self, op: &Op, status: StatusCode, more: Variable) -> Result<Response<Bytes>> {
         let nonce = base64(&op.random().bytes::<16>()?);
         let locale = self.locale;
         let common = context! {

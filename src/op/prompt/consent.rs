@@ -4,6 +4,7 @@ use super::{Form, Need, Prompt, Situation, Step, common, denied, host, page};
 use crate::op::Op;
 use crate::op::error::{Code, Result};
 use crate::op::page::Locale;
+use crate::op::page::context;
 use crate::op::record::consent::Consent as Remembered;
 use crate::op::record::interaction::Answers;
 use crate::op::request::params::Params;
@@ -12,7 +13,6 @@ use crate::store::{Durability, Expect};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use minijinja::context;
 
 pub struct Consent;
 

@@ -6,6 +6,7 @@ use crate::base::secret::Secret;
 use crate::op::Op;
 use crate::op::directory::{account_of, password};
 use crate::op::error::{Code, Error, Result};
+use crate::op::page::context;
 use crate::op::record::interaction::Answers;
 use crate::op::request::params::Params;
 use crate::op::serve::set;
@@ -13,7 +14,6 @@ use crate::op::throttle::Counter;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
-use minijinja::context;
 
 pub struct Login;
 
@@ -51,11 +51,8 @@ impl Prompt for Login {
     }
 
     async fn show(&self, op: &Op, at: Situation<'_>, form: &Form<'_>) -> Result<Response<Bytes>> {
-        let known = match at.session.filter(|_| !at.answers.another) {
-            // Re-authentication: the same person, most likely.
-            Some(stored) => Some(stored.record.account.clone()),
-            None => None,
-        };
+        // Re-authentication: the same person, most likely.
+        let known = at.session.filter(|_| !at.answers.another).map(|stored| stored.record.account.clone());
         let username = at.request.login_hint.clone().or(known).unwrap_or_default();
         show(op, at, form, &username, None)
     }

@@ -19,11 +19,11 @@ use super::request::AuthorizationRequest;
 use super::request::params::Params;
 use crate::base::clock::Timestamp;
 use crate::base::uri;
+use crate::op::page::{Variable, context};
 use crate::store::record::Stored;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Response;
-use minijinja::{Value, context};
 
 /// How things stand between a request and the person it waits for.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +109,7 @@ fn page<'a>(template: &'static str, at: Situation<'_>, form: &Form<'a>) -> Page<
 }
 
 /// The variables every prompt's page has.
-fn common(at: Situation<'_>, form: &Form<'_>, locale: &Locale) -> Value {
+fn common(at: Situation<'_>, form: &Form<'_>, locale: &Locale) -> Variable {
     context! {
         action => &form.action,
         form_token => &form.token,
@@ -118,7 +118,7 @@ fn common(at: Situation<'_>, form: &Form<'_>, locale: &Locale) -> Value {
 }
 
 /// What people are shown of a client. Everything in it is the client's own word: escaped, and links are web links.
-fn face(client: &Client, locale: &Locale) -> Value {
+fn face(client: &Client, locale: &Locale) -> Variable {
     let metadata = &client.metadata;
     let text = |member: &str, plain: &Option<String>| {
         let localized =

@@ -4,12 +4,12 @@
 use super::{Form, Need, Prompt, Situation, Step, common, denied, page};
 use crate::op::Op;
 use crate::op::error::{Code, Result};
+use crate::op::page::context;
 use crate::op::record::interaction::Answers;
 use crate::op::request::params::Params;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use minijinja::context;
 
 pub struct SelectAccount;
 

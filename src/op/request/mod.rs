@@ -82,9 +82,6 @@ pub struct AuthorizationRequest {
 }
 
 impl AuthorizationRequest {
-    pub fn is_openid(&self) -> bool {
-        self.asks_scope("openid")
-    }
     pub fn asks(&self, prompt: &str) -> bool {
         self.prompt.iter().any(|asked| asked == prompt)
     }

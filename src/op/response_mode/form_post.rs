@@ -6,10 +6,10 @@ use crate::op::Op;
 use crate::op::endpoint::Call;
 use crate::op::error::Result;
 use crate::op::page::{FORM_POST_SCRIPT, Page};
+use crate::op::page::{Variable, context};
 use crate::op::request::ReturnAddress;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use minijinja::{Value, context};
 
 pub struct FormPost;
 
@@ -30,8 +30,8 @@ impl ResponseMode for FormPost {
         to: &ReturnAddress,
         params: &[(&str, &str)],
     ) -> Result<Response<Bytes>> {
-        let pair = |(name, value): &(&str, &str)| Value::from_iter([*name, *value]);
-        let fields: Vec<Value> = params.iter().map(pair).collect();
+        let pair = |(name, value): &(&str, &str)| Variable::from_iter([*name, *value]);
+        let fields: Vec<Variable> = params.iter().map(pair).collect();
         Page::new("form_post.html", call.request).posts_to(to.uri()).runs(FORM_POST_SCRIPT).render(
             op,
             StatusCode::OK,
