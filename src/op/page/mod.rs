@@ -28,7 +28,7 @@ pub(super) struct Page<'a> {
     locale: &'static Locale,
     request: &'a Request<Bytes>,
     policy: Policy,
-    /// RFC-less but lived: `no-referrer` would turn the `Origin` of our own forms into `null` (Fetch §3.1).
+    /// `no-referrer` would turn the `Origin` of our own forms into `null` (Fetch §3.1).
     referrer: &'static str,
 }
 

@@ -86,6 +86,7 @@ pub const PROMPTS: &[&dyn Prompt] = &[&select_account::SelectAccount, &login::Lo
 pub async fn first_need(op: &Op, at: Situation<'_>) -> Result<Option<(&'static dyn Prompt, Code)>> {
     for prompt in PROMPTS {
         if let Need::Ask(code) = prompt.need(op, at).await? {
+            tracing::trace!(prompt = prompt.name(), spec = prompt.spec(), "a prompt is due");
             return Ok(Some((*prompt, code)));
         }
     }

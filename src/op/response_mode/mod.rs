@@ -49,7 +49,9 @@ pub fn respond(
     let mut all = params.to_vec();
     all.extend(to.state().map(|state| ("state", state)));
     all.push(("iss", op.settings.issuer.as_str()));
-    to.mode().unwrap_or(DEFAULT).respond(op, call, to, &all)
+    let mode = to.mode().unwrap_or(DEFAULT);
+    tracing::trace!(mode = mode.name(), spec = mode.spec(), "an authorization is answered");
+    mode.respond(op, call, to, &all)
 }
 
 /// RFC 6749 §4.1.2.1.
