@@ -1,6 +1,7 @@
 //! What no single value shows: contradictions between settings, and what is allowed but hardly meant.
 
 use super::Config;
+use super::words::advice;
 
 /// Every contradiction: the path as it is written in a fault, and what to do.
 pub(super) fn contradictions(config: &Config) -> Vec<(String, String)> {
@@ -11,7 +12,18 @@ pub(super) fn contradictions(config: &Config) -> Vec<(String, String)> {
         let says = "`whoami` is the demo's own upstream: give this one another name, or remove `demo.whoami`";
         found.push(("upstreams.whoami".into(), says.into()));
     }
-    found.extend(config.edge(config.demo.whoami).faults(config.op.as_ref()));
+    let edge = config.edge(config.demo.whoami);
+    let upstreams: Vec<String> = edge.upstreams.keys().cloned().collect();
+    found.extend(edge.faults(config.op.as_ref()).into_iter().map(|(path, says)| {
+        let unknown = says.strip_prefix("there is no upstream `").and_then(|rest| rest.strip_suffix('`'));
+        match unknown {
+            Some(name) if !upstreams.is_empty() => {
+                let advice = advice(name, &upstreams);
+                (path, format!("{says}: {advice}"))
+            }
+            _ => (path, says),
+        }
+    }));
     found
 }
 

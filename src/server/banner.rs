@@ -8,12 +8,14 @@ use std::path::Path;
 /// The file whose passwords everybody knows.
 const DEMO_PEOPLE: &str = "conf/users.yaml";
 
-/// What a person needs to take the first steps.
+/// What a person needs to take the first steps. `to_person`: whether it goes to a terminal; passwords, even these, are
+/// written nowhere else.
 pub fn text(
     config: &Config,
     listening: &[SocketAddr],
     whoami: Option<SocketAddr>,
     authority: Option<&Path>,
+    to_person: bool,
 ) -> String {
     let mut out = String::new();
     let origin = match (&config.op, listening.first()) {
@@ -32,7 +34,8 @@ pub fn text(
         line("issuer", format!("{origin} (discovery: {origin}/.well-known/openid-configuration)"));
         let people = config.op.as_ref().and_then(|op| op.users_file.as_deref());
         if people == Some(Path::new(DEMO_PEOPLE)) {
-            line("people", format!("alice, password correct horse battery staple; more in {DEMO_PEOPLE}"));
+            let password = if to_person { ", password correct horse battery staple" } else { "" };
+            line("people", format!("alice{password}; more in {DEMO_PEOPLE}"));
         }
     }
     if let Some(whoami) = whoami {
@@ -52,4 +55,22 @@ pub fn text(
          {curl} {origin}/.well-known/openid-configuration\n"
     );
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load_text;
+
+    #[test]
+    fn the_demo_login_is_for_people_only() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/quickstart.yaml");
+        let shipped = std::fs::read_to_string(&file).unwrap();
+        let config = load_text(&file, &shipped, &|_| None).unwrap().config;
+        let address = SocketAddr::from(([127, 0, 0, 1], 8000));
+        let said = |to_person| text(&config, &[address], None, Some(Path::new("certs/ca.pem")), to_person);
+        assert!(said(true).contains("alice, password correct horse battery staple"));
+        assert!(said(false).contains("alice") && !said(false).contains("correct horse"));
+        assert!(said(false).contains("curl --cacert certs/ca.pem https://127.0.0.1:8000/public/hello"));
+    }
 }

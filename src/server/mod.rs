@@ -265,7 +265,8 @@ fn announce(
     let authority = made.map(|made| made.authority.as_path());
     let config = running.started();
     if config.demo.banner && !options.quiet {
-        let text = banner::text(config, &front.listen, running.whoami(), authority);
+        let to_person = std::io::IsTerminal::is_terminal(&std::io::stdout());
+        let text = banner::text(config, &front.listen, running.whoami(), authority, to_person);
         // Nobody reads it: no reason not to serve.
         let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes());
     }

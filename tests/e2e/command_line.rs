@@ -185,7 +185,7 @@ async fn command_line_works_beside_a_stopped_server() {
     with_password(&server.house, &["user", "add", "erik", "--name", "Erik"], "a long enough password");
     let add = ["client", "add", "--name", "Offline", "--grant", "client_credentials", "--scope", "api"];
     let added = json_of(&server.house, &add);
-    server.house.say(&["user", "disable", "bob"]);
+    server.house.say(&["user", "disable", "tomas"]);
     json_of(&server.house, &["key", "rotate"]);
     assert!(rows(&json_of(&server.house, &["user", "list"])).iter().any(|row| row["username"] == "erik"));
     let reload = server.house.run(&["reload"]);

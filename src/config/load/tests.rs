@@ -143,6 +143,43 @@ fn what_is_no_yaml_has_a_place_too() {
 }
 
 #[test]
+fn an_upstream_that_is_misspelt_is_told_with_the_one_that_was_meant() {
+    let said = faults(
+        "op: { issuer: 'https://a.example' }
+upstreams: { orders: { addresses: ['127.0.0.1:9'] } }
+routes:
+  - { path: /a, policy: public, upstream: order }
+  - { path: /b, policy: public, upstream: orders }
+demo: { whoami: 127.0.0.1:0 }
+",
+    );
+    assert_eq!(
+        said,
+        ["conf/edge.yaml:9:43: routes[0].upstream: there is no upstream `order`: did you mean `orders`?"]
+    );
+}
+
+#[test]
+fn an_app_on_the_issuers_host_is_warned_of_but_not_on_loopback() {
+    let warned = |issuer: &str, hosts: &str| {
+        let text = format!(
+            "{GOOD}op: {{ issuer: 'https://{issuer}' }}\nupstreams: {{ app: {{ addresses: ['127.0.0.1:9'] }} }}\n\
+             routes:\n  - {{ path: /, policy: public, upstream: app, hosts: [{hosts}] }}\n"
+        );
+        let loaded = load_text(FilePath::new("x.yaml"), &text, &|_| None).unwrap();
+        loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let said = warned("login.example", "");
+    assert!(
+        said[0].starts_with("x.yaml:9:5: routes[0]: this route shares the issuer's host `login.example`"),
+        "{said:?}"
+    );
+    assert_eq!(warned("login.example:8443", "login.example").len(), 1);
+    assert_eq!(warned("login.example", "app.example"), Vec::<String>::new());
+    assert_eq!(warned("127.0.0.1:8000", ""), Vec::<String>::new());
+}
+
+#[test]
 fn a_file_that_is_not_there_is_a_fault() {
     let fault = load(FilePath::new("conf/missing.yaml")).unwrap_err().to_string();
     assert!(fault.starts_with("conf/missing.yaml: cannot be read: No such file"), "{fault}");
