@@ -16,14 +16,9 @@ pub fn build(running: &Arc<Running>, settings: &front::Settings) -> Server {
     let proxy = Arc::new(proxy::http_proxy(&server.configuration, running.edge().clone()));
     server.add_service(front::service(proxy, running.door().clone(), settings));
     if let Some(redirect) = &settings.redirect {
-        let edge = running.edge().clone();
+        let asked = running.clone();
         let port = redirect.port;
-        // An unknown host is one that the edge itself would answer with 421.
-        let known = Arc::new(move |host: &str| {
-            let url =
-                if port == 443 { format!("https://{host}/") } else { format!("https://{host}:{port}/") };
-            edge.explain("GET", &url).status != Some(421)
-        });
+        let known = Arc::new(move |host: &str| asked.knows(host, port));
         server.add_service(front::RedirectApp::service(redirect, &settings.limits, known));
     }
     server

@@ -47,6 +47,8 @@ pub struct Running {
     clock: Clock,
     logs: Logs,
     drain: Mutex<Drain>,
+    /// The hosts the configuration names, without ports.
+    hosts: ArcSwap<Vec<String>>,
     draining: AtomicBool,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
@@ -105,6 +107,7 @@ impl Running {
             since: clock.now(),
             clock,
             logs,
+            hosts: ArcSwap::from_pointee(loaded.config.named_hosts()),
             drain: Mutex::new(loaded.config.server.drain.clone()),
             draining: AtomicBool::new(false),
             reloading: tokio::sync::Mutex::default(),
@@ -135,6 +138,17 @@ impl Running {
     }
     pub fn drain(&self) -> Drain {
         self.drain.lock().clone()
+    }
+
+    /// Whether `host`, without port, is one of ours, on whichever port: named exactly, or by a pattern at `port`.
+    pub fn knows(&self, host: &str, port: u16) -> bool {
+        let bare = host.trim_matches(['[', ']']);
+        if self.hosts.load().iter().any(|named| named == bare) {
+            return true;
+        }
+        // An unknown host is one that the edge itself would answer with 421.
+        let url = if port == 443 { format!("https://{host}/") } else { format!("https://{host}:{port}/") };
+        !matches!(self.edge.explain("GET", &url).status, Some(400 | 421))
     }
 
     /// Readiness says no from here on.
@@ -320,6 +334,7 @@ impl Running {
         }
         self.logs.trace.set_level(new.server.log.level.into());
         *self.drain.lock() = new.server.drain.clone();
+        self.hosts.store(Arc::new(new.named_hosts()));
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         tracing::info!(config = %self.file.display(), "reloaded");
         Ok(json!({ "warnings": warnings }))
