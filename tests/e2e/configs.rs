@@ -28,7 +28,7 @@ fn check_passes_every_configuration_that_ships() {
 #[test]
 fn check_tells_every_fault_with_its_place() {
     let house = House::new("quickstart");
-    house.edit(|text| text + "\nserver:\n  thread: 2\nfetch:\n  timeout: soon\nnonsense: true\n");
+    house.edit(|text| text + "\nserver:\n  thread: 2\nhsts: soon\nnonsense: true\n");
     let lines = house.config();
     let line_of =
         |what: &str| u32::try_from(lines.lines().position(|line| line.contains(what)).unwrap() + 1).unwrap();
@@ -42,7 +42,7 @@ fn check_tells_every_fault_with_its_place() {
         );
         let told = places(&said, "conf/quickstart.yaml");
         let lines: BTreeSet<_> = told.iter().map(|(line, _, _)| *line).collect();
-        for what in ["thread: 2", "timeout: soon", "nonsense: true"] {
+        for what in ["thread: 2", "hsts: soon", "nonsense: true"] {
             assert!(lines.contains(&line_of(what)), "{verb}: {what} is not told: {said}");
         }
         let thread = told.iter().find(|(line, _, _)| *line == line_of("thread: 2")).unwrap();
