@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 /// Where the scripted clock begins: 2027-01-15T08:00:00Z.
 pub(crate) const START: Timestamp = Timestamp(1_800_000_000);
-pub(crate) const ISSUER: &str = "https://op.example";
 
 /// The kit of a provider in a test.
 pub(crate) fn kit() -> Kit {

@@ -91,6 +91,7 @@ async fn answer(
     request: &Request<Bytes>,
     peer: &Peer,
 ) -> Response<Bytes> {
+    tracing::trace!(endpoint = endpoint.name(), spec = endpoint.spec(), request_id = %peer.request_id);
     let cors = endpoint.cors() == Cors::AnyOrigin;
     if cors && request.method() == Method::OPTIONS {
         return preflight(endpoint, request);

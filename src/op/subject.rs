@@ -39,7 +39,5 @@ pub(super) fn of_client(client_id: &str) -> String {
 pub(super) fn sector(client: &Client) -> String {
     let metadata = &client.metadata;
     let uri = metadata.sector_identifier_uri.as_ref().or(metadata.redirect_uris.first());
-    let host =
-        uri.and_then(|uri| url::Url::parse(uri).ok()).and_then(|uri| uri.host_str().map(str::to_owned));
-    host.unwrap_or_else(|| client.client_id.clone())
+    uri.and_then(|uri| sector_host(uri)).unwrap_or_else(|| client.client_id.clone())
 }

@@ -74,6 +74,7 @@ impl Permit {
 
 /// Judges a request and ties this exchange to what its permit rests on: when that ends, the exchange is cut.
 pub(super) async fn judge(policy: &dyn Policy, asked: Asked<'_>) -> Result<Permit, Denial> {
+    tracing::trace!(policy = policy.name(), spec = policy.spec(), "a request is judged");
     let permit = match policy.judge(asked) {
         Judged::Now(result) => result?,
         Judged::Later(future) => future.await?,
