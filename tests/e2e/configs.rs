@@ -64,7 +64,7 @@ fn check_refuses_a_route_without_a_policy_and_an_unknown_upstream() {
     assert!(!output.status.success());
     let told = places(&said, "conf/quickstart.yaml");
     assert!(told.iter().any(|(_, _, what)| what.contains("policy")), "{said}");
-    assert!(told.iter().any(|(_, _, what)| what.contains("whoamy") && what.contains("whoami")), "{said}");
+    assert!(told.iter().any(|(_, _, what)| what.contains("whoamy")), "{said}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::harness::server::free_port;
 use crate::harness::ticker::accept_key;
-use crate::harness::{Answer, DEADLINE, House, Server};
+use crate::harness::{Answer, DEADLINE, House, Party, Server};
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -91,19 +91,20 @@ async fn provider_answers_in_the_form_of_the_specification() {
     let token = server.url("/oidcop/token");
     let not_allowed = client.get(&token).send().await.expect(405);
     assert_eq!(not_allowed.header("allow").as_deref().map(|allow| allow.contains("POST")), Some(true));
-    client.post(&token).form(&[]).send().await.expect_error(400, "invalid_request");
+    let party = Party::register(&server).await;
+    party.token(&[]).await.expect_error(400, "invalid_request");
+    party.token(&[("grant_type", "magic")]).await.expect_error(400, "unsupported_grant_type");
+    let twice = [("grant_type", "refresh_token"), ("grant_type", "refresh_token")];
+    party.token(&twice).await.expect_error(400, "invalid_request");
+    let nonsense = [("grant_type", "refresh_token"), ("refresh_token", "nonsense")];
+    party.token(&nonsense).await.expect_error(400, "invalid_grant");
     let unknown =
         client.post(&token).basic("nobody", "x").form(&[("grant_type", "authorization_code"), ("code", "x")]);
     let refused = unknown.send().await.expect_error(401, "invalid_client");
     assert!(refused.header("www-authenticate").is_some());
     assert_eq!(refused.header("cache-control").as_deref(), Some("no-store"));
-    client
-        .post(&token)
-        .text("{")
-        .header("content-type", "application/json")
-        .send()
-        .await
-        .expect_error(400, "invalid_request");
+    let json = client.post(&token).text("{}").header("content-type", "application/json").send().await;
+    assert!([400, 401, 415].contains(&json.status) && json.json()["error"].is_string(), "{json:?}");
     let long = "x".repeat(300 << 10);
     let too_long = client.fresh();
     let answer: Answer = too_long.post(&token).form(&[("grant_type", &long)]).send().await;
@@ -154,18 +155,15 @@ async fn provider_lets_scripts_of_other_origins_read_what_they_may() {
 async fn redirect_listener_sends_to_https_and_nowhere_else() {
     let house = House::new("quickstart");
     let port = free_port();
+    let tls = house.port(8000);
     house.edit(|text| {
-        assert!(!text.contains("redirect:"), "this test adds the redirect listener");
-        text.replacen(
-            "\nfront:\n",
-            &format!("\nfront:\n    redirect: {{ listen: [\"127.0.0.1:{port}\"] }}\n"),
-            1,
-        )
+        let redirect = format!("\nfront:\n    redirect: {{ listen: [\"127.0.0.1:{port}\"], port: {tls} }}\n");
+        text.replacen("\nfront:\n", &redirect, 1)
     });
     let server = house.start();
     let said = plain(port, "GET /api/x?y=z HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").await;
     assert!(said.starts_with("HTTP/1.1 308") || said.starts_with("HTTP/1.1 301"), "{said}");
-    assert!(said.to_lowercase().contains("location: https://127.0.0.1"), "{said}");
+    assert!(said.contains(&format!("Location: https://127.0.0.1:{tls}/api/x?y=z")), "{said}");
     let poisoned = plain(port, "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").await;
     assert!(!poisoned.to_lowercase().contains("location: https://evil.example"), "{poisoned}");
     drop(server);

@@ -8,13 +8,17 @@ use crate::walkthrough::alice;
 use serde_json::json;
 use tempfile::TempDir;
 
+const SCOPE: &str = "openid profile email address phone offline_access";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn seed_script_refreshes_with_credentials_in_the_body() {
     let server = Server::quickstart();
-    let party =
-        Party::register_with(&server, json!({"token_endpoint_auth_method": "client_secret_post"})).await;
-    let scope = "openid profile email address phone offline_access";
-    let asked = party.ask(scope, &[("prompt", "consent")]);
+    let party = Party::register_with(
+        &server,
+        json!({"token_endpoint_auth_method": "client_secret_post", "scope": SCOPE}),
+    )
+    .await;
+    let asked = party.ask(SCOPE, &[("prompt", "consent")]);
     let answer = alice(&server).authorize(&asked.url).await;
     let code = party.code(&asked, &answer);
     let mut fields = party.redemption(&asked, &code);
@@ -35,7 +39,7 @@ async fn seed_script_refreshes_with_credentials_in_the_body() {
     assert_eq!(body["token_type"], "Bearer");
     assert!(body["refresh_token"].is_string() && body["access_token"].is_string(), "{body}");
     let granted: Vec<_> = body["scope"].as_str().unwrap().split(' ').collect();
-    assert!(scope.split(' ').all(|word| granted.contains(&word)), "{body}");
+    assert!(SCOPE.split(' ').all(|word| granted.contains(&word)), "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,8 +17,10 @@ async fn until_closed(server: &Server, bytes: &str) -> String {
             said.extend_from_slice(&buffer[..count]);
         }
     };
-    tokio::time::timeout(DEADLINE, reading).await.expect("neither an answer's end nor the connection's");
-    String::from_utf8_lossy(&said).into_owned()
+    let ended = tokio::time::timeout(DEADLINE, reading).await;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(ended.is_ok(), "the connection stays open after {bytes:?}: {said}");
+    said
 }
 
 fn statuses(said: &str) -> Vec<u16> {
@@ -62,7 +64,12 @@ async fn wire_refuses_framing_that_can_be_read_twice() {
             until_closed(&server, &format!("POST /public/ HTTP/1.1\r\nHost: {host}\r\n{rest}{smuggled}"))
                 .await;
         let statuses = statuses(&said);
-        assert!(statuses.len() <= 1 && statuses.iter().all(|status| *status == 400), "{case}: {said}");
+        // RFC 9112 §6.1: a length beside chunked may be ignored, if the connection then ends.
+        let ignored = case.contains("length") && case.contains("chunked") && statuses == [200];
+        assert!(
+            ignored || statuses.len() <= 1 && statuses.iter().all(|status| *status == 400),
+            "{case}: {said}"
+        );
         assert!(!said.contains("smuggled"), "{case}: {said}");
     }
 }
@@ -74,7 +81,8 @@ async fn wire_refuses_request_lines_nobody_should_send() {
     let heads = [
         format!("POST /public/ HTTP/1.0\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         "GET /public/ HTTP/1.1\r\n\r\n".to_owned(),
-        format!("GET /public/ HTTP/1.1\nHost: {host}\n\n"),
+        format!("POST /public/ HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n"),
+        format!("POST /public/ HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nhello\r\n0\r\n\r\n"),
         format!("GET /public/#fragment HTTP/1.1\r\nHost: {host}\r\n\r\n"),
         format!("GET http://evil.example/public/ HTTP/1.1\r\nHost: {host}\r\n\r\n"),
         format!("GET /public/ x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
@@ -115,11 +123,14 @@ async fn wire_refuses_heads_over_32_kib() {
     for head in [
         format!("GET /public/ HTTP/1.1\r\nHost: {host}\r\nX-Long: {filler}\r\n\r\n"),
         format!("GET /public/?{filler} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
-        format!("GET /public/ HTTP/1.1\r\nHost: {host}\r\n{}\r\n", "X-Many: 0123456789\r\n".repeat(2_000)),
     ] {
         let said = until_closed(&server, &head).await;
         assert!(matches!(statuses(&said)[..], [431 | 414]), "{said}");
     }
+    // So many that they are not even counted.
+    let many = "X-Many: 0123456789\r\n".repeat(2_000);
+    let said = until_closed(&server, &format!("GET /public/ HTTP/1.1\r\nHost: {host}\r\n{many}\r\n")).await;
+    assert!(matches!(statuses(&said)[..], [400 | 431]), "{said}");
     let over_h2 = server.client().h2();
     let answer = over_h2.get(server.url("/public/")).header("x-long", &filler).try_send().await;
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 431));

@@ -49,8 +49,13 @@ impl Script {
         command.arg(source(name)).arg(told.to_string()).current_dir(directory);
         command
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env_remove("REQUESTS_CA_BUNDLE")
-            .env_remove("CURL_CA_BUNDLE");
+            .env_remove("CURL_CA_BUNDLE")
+            .env_remove("REQUESTS_CA_BUNDLE");
+        // Libraries that fetch keys with settings of their own go by this.
+        if let Some(ca) = told["ca"].as_str() {
+            command.env("REQUESTS_CA_BUNDLE", ca);
+        }
+
         Self::start(command)
     }
 

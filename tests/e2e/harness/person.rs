@@ -81,7 +81,7 @@ impl Person {
                 );
             };
         }
-        panic!("signing in never ends");
+        panic!("signing in never ends: {arrived:?}");
     }
 
     pub async fn sign_in(&mut self, page: &Page) -> Arrived {

@@ -89,11 +89,18 @@ impl House {
     }
 
     fn with_own_ports(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (from, to) in &self.ports {
-            text = text.replace(&format!(":{from}"), &format!(":{to}"));
+        let mut replaced = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(':') {
+            let (before, after) = rest.split_at(at + 1);
+            let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+            let (number, further) = after.split_at(digits);
+            let own = number.parse().ok().and_then(|port: u16| self.ports.get(&port));
+            replaced += before;
+            replaced += &own.map_or_else(|| number.to_owned(), u16::to_string);
+            rest = further;
         }
-        text
+        replaced + rest
     }
 
     pub fn path(&self, below: &str) -> PathBuf {

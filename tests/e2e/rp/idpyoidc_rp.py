@@ -2,6 +2,7 @@
 from urllib.parse import parse_qsl, urlsplit
 
 from idpyoidc.client.defaults import DEFAULT_OIDC_SERVICES
+from idpyoidc.client.exception import ResponseError
 from idpyoidc.client.rp_handler import RPHandler
 
 import steps
@@ -19,6 +20,7 @@ handler = RPHandler(
     client_configs={
         "": {
             "client_type": "oidc",
+            "client_authn_methods": ["client_secret_basic", "client_secret_post"],
             "preference": {
                 "application_type": "web",
                 "client_name": "idpyoidc",
@@ -60,7 +62,11 @@ assert again["sub"] == result["userinfo"]["sub"]
 
 # The library's own service for both takes the token as a request argument.
 introspected = client.do_request("introspection", request_args={"token": second}, state=state)
-revoked = client.do_request("token_revocation", request_args={"token": second}, state=state)
+try:
+    client.do_request("token_revocation", request_args={"token": second}, state=state)
+except ResponseError:
+    # It takes the empty body of a 200 for a fault; RFC 7009 §2.2 has clients ignore the body.
+    pass
 after = client.do_request("introspection", request_args={"token": second}, state=state)
 
 signed_out = handler.logout(state, post_logout_redirect_uri=told["base_url"] + "/signed_out")
@@ -72,7 +78,6 @@ steps.done(
     first=first,
     second=second,
     introspected=introspected.to_dict(),
-    revoked=str(revoked),
     after=after.to_dict(),
     landed=landed,
 )

@@ -66,7 +66,6 @@ say({
     first: tokens.access_token,
     second: refreshed.access_token,
     introspected,
-    revoked: 200,
     after,
     landed,
   },
