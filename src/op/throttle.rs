@@ -1,6 +1,6 @@
 //! Brakes on guessing: failures are counted per account and per address, never attempts that succeed. An attempt
-//! under way counts as a failure until it is known to be none, so a thousand in parallel get no further than one
-//! after the other. In memory and bounded: after a restart everybody starts afresh.
+//! under way on an account counts as a failure until it is known to be none, so a thousand in parallel get no further
+//! than one after the other. In memory and bounded: after a restart everybody starts afresh.
 
 use super::settings;
 use crate::base::clock::Timestamp;
@@ -34,7 +34,13 @@ pub struct Counter {
     key: Digest,
     limit: u32,
     window: Duration,
+    /// Attempts under way that do not count yet.
+    at_once: u32,
 }
+
+/// People who may be signing in from one address at the same moment: an office behind one address, after lunch. What
+/// that lets a guesser try beyond the limit is spread over as many accounts, each with its own strict counter.
+const AT_ONCE: u32 = 256;
 
 impl Counter {
     /// Failed sign-ins of one account, whether it exists or not.
@@ -49,7 +55,8 @@ impl Counter {
             // One customer's network.
             IpAddr::V6(address) => format!("{:x?}", address.segments().iter().take(4).collect::<Vec<_>>()),
         };
-        Counter::new("address", &network, settings.address_failures, settings)
+        let counter = Counter::new("address", &network, settings.address_failures, settings);
+        Counter { at_once: AT_ONCE, ..counter }
     }
 
     /// Failed authentications as one client from one address: another client behind the same address is not held up.
@@ -58,7 +65,12 @@ impl Counter {
     }
 
     fn new(kind: &str, of: &str, limit: u32, settings: &settings::Throttle) -> Counter {
-        Counter { key: sha256(format!("{kind}:{of}").as_bytes()), limit, window: settings.window.0 }
+        Counter {
+            key: sha256(format!("{kind}:{of}").as_bytes()),
+            limit,
+            window: settings.window.0,
+            at_once: 0,
+        }
     }
 }
 
@@ -111,7 +123,8 @@ impl Throttle {
         if now >= count.started.plus(counter.window) {
             *count = Count { pending: count.pending, ..fresh };
         }
-        if count.failures.saturating_add(count.pending) < counter.limit {
+        let counted = count.pending.saturating_sub(counter.at_once);
+        if count.failures.saturating_add(counted) < counter.limit {
             count.pending = count.pending.saturating_add(1);
             Ok(())
         } else if count.failures < counter.limit {
@@ -201,6 +214,20 @@ mod tests {
             attempt.forgive();
         }
         assert!(throttle.admit(&alice, NOW).is_ok());
+    }
+
+    #[test]
+    fn many_people_behind_one_address_may_sign_in_at_once() {
+        let throttle = Throttle::default();
+        let address = Counter::address(&settings(), "192.0.2.1".parse().unwrap());
+        let under_way: Vec<_> =
+            (0..AT_ONCE + 100).map(|_| throttle.admit(&[address], NOW).unwrap()).collect();
+        assert_eq!(throttle.admit(&[address], NOW).err(), Some(1));
+        under_way.into_iter().for_each(Attempt::forgive);
+        for _ in 0..settings().address_failures {
+            drop(throttle.admit(&[address], NOW).unwrap());
+        }
+        assert!(throttle.admit(&[address], NOW).is_err());
     }
 
     #[test]

@@ -81,9 +81,12 @@ async fn wire_refuses_request_lines_nobody_should_send() {
     let heads = [
         format!("POST /public/ HTTP/1.0\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         "GET /public/ HTTP/1.1\r\n\r\n".to_owned(),
-        format!("POST /public/ HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n"),
-        format!("POST /public/ HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nhello\r\n0\r\n\r\n"),
-        format!("GET /public/#fragment HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        format!(
+            "POST /public/ HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n"
+        ),
+        format!(
+            "POST /public/ HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nhello\r\n0\r\n\r\n"
+        ),
         format!("GET http://evil.example/public/ HTTP/1.1\r\nHost: {host}\r\n\r\n"),
         format!("GET /public/ x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
         format!("GET public/ HTTP/1.1\r\nHost: {host}\r\n\r\n"),

@@ -29,7 +29,6 @@ handler = RPHandler(
                 "grant_types_supported": ["authorization_code", "refresh_token"],
                 "scopes_supported": ["openid", "profile", "email", "offline_access", "api"],
                 "token_endpoint_auth_methods_supported": ["client_secret_basic"],
-                "post_logout_redirect_uris": [told["base_url"] + "/signed_out"],
             },
             "add_ons": {
                 "pkce": {
@@ -69,7 +68,7 @@ except ResponseError:
     pass
 after = client.do_request("introspection", request_args={"token": second}, state=state)
 
-signed_out = handler.logout(state, post_logout_redirect_uri=told["base_url"] + "/signed_out")
+signed_out = handler.logout(state)
 landed = steps.visit(signed_out["url"])
 steps.done(
     client_id=client.get_context().get_client_id(),

@@ -30,6 +30,7 @@ handler = RPHandler(
                 "scope": scope,
                 "token_endpoint_auth_method": "client_secret_basic",
             },
+            "post_logout_redirect_uris": [told["base_url"] + "/session_logout"],
             "add_ons": {
                 "pkce": {
                     "function": "oidcrp.oauth2.add_on.pkce.add_support",
