@@ -30,7 +30,8 @@ handler = RPHandler(
                 "scope": scope,
                 "token_endpoint_auth_method": "client_secret_basic",
             },
-            "post_logout_redirect_uris": [told["base_url"] + "/session_logout"],
+            # It knows the member in the singular only.
+            "post_logout_redirect_uri": told["base_url"] + "/session_logout",
             "add_ons": {
                 "pkce": {
                     "function": "oidcrp.oauth2.add_on.pkce.add_support",
@@ -67,7 +68,7 @@ introspected = post("introspection_endpoint", second).json()
 assert post("revocation_endpoint", second).status_code == 200
 after = post("introspection_endpoint", second).json()
 
-signed_out = handler.logout(state)
+signed_out = handler.logout(state, post_logout_redirect_uri=told["base_url"] + "/session_logout")
 landed = steps.visit(signed_out["url"])
 steps.done(
     client_id=credentials[0],
