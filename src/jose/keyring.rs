@@ -46,7 +46,13 @@ pub struct KeyRing {
 
 impl KeyRing {
     /// Refused: two keys with one `kid`, two current keys for one algorithm.
-    pub fn new(keys: Vec<RingKey>) -> Result<KeyRing, Fault> {
+    pub fn new(mut keys: Vec<RingKey>) -> Result<KeyRing, Fault> {
+        // The same order however they were loaded: what signs first, then by algorithm.
+        keys.sort_by(|one, other| {
+            let place =
+                |key: &RingKey| (key.state, Algorithm::ALL.iter().position(|alg| *alg == key.key.alg()));
+            place(one).cmp(&place(other)).then_with(|| one.key.kid().cmp(other.key.kid()))
+        });
         let mut by_kid = HashMap::new();
         let mut signers: Vec<SigningKey> = Vec::new();
         for ring_key in &keys {

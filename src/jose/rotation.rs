@@ -7,14 +7,14 @@ use crate::base::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Where in its life a key is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+/// Where in its life a key is. Ordered as key sets and lists show them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Published, does not sign yet.
-    Next,
     /// Published, signs.
     Current,
+    /// Published, does not sign yet.
+    Next,
     /// Published, signs no more; tokens it signed may be alive.
     Retiring,
     /// Not published; old ID tokens still serve as hints.

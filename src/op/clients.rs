@@ -117,7 +117,9 @@ type Faults = Vec<(String, String)>;
 /// registration metadata by its registered names. Unknown members are faults here (registration drops them).
 fn parse(settings: &Settings, text: &str) -> std::result::Result<Vec<Client>, Faults> {
     let whole = |message: String| vec![(String::new(), message)];
-    let document: Value = serde_yaml::from_str(text).map_err(|error| whole(error.to_string()))?;
+    // By way of YAML's own value: it refuses a key that stands twice.
+    let document: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| whole(error.to_string()))?;
+    let document = serde_json::to_value(document).map_err(|error| whole(error.to_string()))?;
     let list = match document.as_object().filter(|map| map.len() == 1).and_then(|map| map.get("clients")) {
         Some(Value::Array(list)) => list,
         _ => return Err(whole("must have one member, clients: a list".into())),

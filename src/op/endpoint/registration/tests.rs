@@ -1,3 +1,5 @@
+//! Registration and its management, as clients see them.
+
 use crate::op::fixture::{body, header, op, op_with, post_json, send};
 use crate::op::record::mark::Mark;
 use serde_json::{Value, json};
