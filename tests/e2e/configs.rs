@@ -86,3 +86,54 @@ async fn config_op_only_is_a_provider_and_nothing_else() {
     assert_eq!(metadata.expect(200).json()["issuer"], server.issuer());
     server.client().get(server.url("/anything")).send().await.expect(404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn config_edge_keeps_provider_app_and_api_on_hosts_of_their_own() {
+    let house = House::new("edge");
+    let (port, api) = (house.port(8443), house.port(9002));
+    // The demo upstream takes the API's place; nobody is where the app should be.
+    let demo = format!("demo:\n    whoami: 127.0.0.1:{api}\n");
+    house.edit(|text| text.replacen("\ndemo:\n", &format!("\n{demo}"), 1));
+    let server = house.start();
+    let client = server.client();
+    let at = |host: &str, path: &str| format!("https://{host}.localhost:{port}{path}");
+
+    let metadata =
+        client.get(at("login", "/.well-known/openid-configuration")).send().await.expect(200).json();
+    assert_eq!(metadata["issuer"], at("login", ""));
+    let elsewhere = client.get(at("app", "/.well-known/openid-configuration")).send().await;
+    assert!(elsewhere.status >= 400, "the provider is on its own host only: {elsewhere:?}");
+    client.get(at("app", "/")).send().await.expect(502);
+    client
+        .get(at("nobody", "/"))
+        .header("host", &format!("nobody.localhost:{port}"))
+        .send()
+        .await
+        .expect(421);
+    client.get(at("api", "/internal")).send().await.expect(403);
+    client.get(at("api", "/orders")).send().await.expect(401);
+    client.get(at("api", "/orders/events")).send().await.expect(401);
+
+    let add = [
+        "client",
+        "add",
+        "--name",
+        "Reader",
+        "--grant",
+        "client_credentials",
+        "--scope",
+        "orders.read",
+        "--json",
+    ];
+    let added: serde_json::Value = serde_json::from_str(&server.house.say(&add)).unwrap();
+    let token = client.post(metadata["token_endpoint"].as_str().unwrap());
+    let token = token.basic(added["client_id"].as_str().unwrap(), added["client_secret"].as_str().unwrap());
+    let fields = [("grant_type", "client_credentials"), ("scope", "orders.read")];
+    let token = token.form(&fields).send().await.expect(200).json();
+    let token = token["access_token"].as_str().unwrap();
+    let shown = client.get(at("api", "/orders/7")).bearer(token).send().await.expect(200).json();
+    assert_eq!(shown["path"], "/orders/7");
+    let refused = client.post(at("api", "/orders")).bearer(token).text("{}").send().await.expect(403);
+    assert!(refused.header("www-authenticate").unwrap().contains("scope=\"orders.write\""), "{refused:?}");
+    client.h2().get(at("api", "/orders/7")).bearer(token).send().await.expect(200);
+}

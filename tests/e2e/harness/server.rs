@@ -222,9 +222,11 @@ impl Server {
         self.ca().expect("no development CA in certs/")
     }
 
-    /// `https://127.0.0.1:PORT`, where PORT stands for the quickstart's 8000.
+    /// The issuer that the configuration names.
     pub fn issuer(&self) -> String {
-        format!("https://127.0.0.1:{}", self.house.port(8000))
+        let config = self.house.config();
+        let line = config.lines().find_map(|line| line.trim().strip_prefix("issuer: "));
+        line.expect("an issuer in the configuration").to_owned()
     }
 
     pub fn url(&self, path: &str) -> String {
