@@ -104,12 +104,7 @@ async fn config_edge_keeps_provider_app_and_api_on_hosts_of_their_own() {
     let elsewhere = client.get(at("app", "/.well-known/openid-configuration")).send().await;
     assert!(elsewhere.status >= 400, "the provider is on its own host only: {elsewhere:?}");
     client.get(at("app", "/")).send().await.expect(502);
-    client
-        .get(at("nobody", "/"))
-        .header("host", &format!("nobody.localhost:{port}"))
-        .send()
-        .await
-        .expect(421);
+    client.get(at("app", "/")).header("host", &format!("nobody.localhost:{port}")).send().await.expect(421);
     client.get(at("api", "/internal")).send().await.expect(403);
     client.get(at("api", "/orders")).send().await.expect(401);
     client.get(at("api", "/orders/events")).send().await.expect(401);
