@@ -43,14 +43,22 @@ impl Sink {
         let mut whole = String::with_capacity(line.len() + 1);
         whole.push_str(line);
         whole.push('\n');
+        self.lines(whole.as_bytes(), 1);
+    }
+
+    /// Writes `text`, which is `count` whole lines with their ends.
+    pub fn lines(&self, text: &[u8], count: usize) {
+        if text.is_empty() {
+            return;
+        }
         let written = match &self.target {
             Target::Off => Ok(()),
-            Target::Stdout => io::stdout().lock().write_all(whole.as_bytes()),
-            // One write of the whole line: with O_APPEND two processes do not mix theirs.
-            Target::File { file, .. } => file.lock().write_all(whole.as_bytes()),
+            Target::Stdout => io::stdout().lock().write_all(text),
+            // One write of whole lines: with O_APPEND two processes do not mix theirs.
+            Target::File { file, .. } => file.lock().write_all(text),
         };
         if written.is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.lost.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }
 

@@ -149,6 +149,6 @@ impl Drop for Context {
         };
         self.line.duration_ms = (took.as_secs_f64() * 1e6).round() / 1e3;
         self.line.request_id.clone_from(&self.request_id);
-        self.kit.access_log.write(Box::new(self.line.clone()));
+        self.kit.access_log.write(&self.line);
     }
 }

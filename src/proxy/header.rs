@@ -6,6 +6,7 @@ use super::policy::Permit;
 use super::settings::Identity;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// The names under which an upstream learns who calls.
@@ -29,7 +30,7 @@ impl Names {
         let mut reserved: Vec<String> = Vec::new();
         let standard = Identity::default();
         for (_, text) in written.names().into_iter().chain(standard.names()) {
-            reserved.push(folded(text));
+            reserved.push(folded(text).into_owned());
         }
         reserved.retain(|text| !text.is_empty());
         reserved.sort_unstable();
@@ -55,9 +56,9 @@ impl Names {
     fn is_forgeable(&self, name: &str) -> bool {
         // CGI and WSGI cannot tell `X_Auth_Subject` from `X-Auth-Subject`.
         let name = folded(name);
-        FORWARDING.contains(&name.as_str())
+        FORWARDING.contains(&name.as_ref())
             || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-            || self.reserved.contains(&name)
+            || self.reserved.iter().any(|reserved| *reserved == name)
     }
 
     fn inject(&self, headers: &mut RequestHeader, permit: &Permit) -> pingora::Result<()> {
@@ -101,8 +102,12 @@ const FORWARDING: &[&str] = &[
 
 const PREFIXES: &[&str] = &["x-forwarded-", "x-original-", "x-client-cert-", "ssl-client-", "x-ssl-"];
 
-fn folded(name: &str) -> String {
-    name.chars().map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() }).collect()
+fn folded(name: &str) -> Cow<'_, str> {
+    // Names of a parsed head are in lower case already, and few of them hold an underscore.
+    if !name.bytes().any(|byte| byte == b'_' || byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(name.chars().map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() }).collect())
 }
 
 /// A header value whatever the text: what is not visible ASCII is percent-encoded, the percent sign too.

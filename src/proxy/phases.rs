@@ -74,12 +74,12 @@ impl ProxyHttp for Edge {
             session.set_read_timeout(Some(pool.written.timeouts.websocket.0));
         }
         context.tries += 1;
-        let Some(peer) = pool.pick(ask).await else {
+        let Some((peer, told)) = pool.pick(ask).await else {
             context.kit.metrics.upstream_failed(&pool.name, "unresolved");
             context.denial = Some(Denial::Upstream("no address of the upstream is known".into()));
             return Err(Error::new_up(ErrorType::ConnectNoRoute));
         };
-        context.line.upstream = Some(format!("{} {}", pool.name, peer._address));
+        context.line.upstream = Some(told);
         Ok(peer)
     }
 

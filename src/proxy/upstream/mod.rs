@@ -44,6 +44,8 @@ struct Name {
 
 struct Address {
     socket: SocketAddr,
+    /// The upstream's name and this address, for the access log.
+    told: Arc<str>,
     /// Milliseconds since the pool began until which it rests.
     rests_until: AtomicU64,
 }
@@ -72,7 +74,7 @@ impl Pool {
         let pool = Pool {
             name: name.to_owned(),
             written: written.clone(),
-            addresses: ArcSwap::from_pointee(literal(&names)),
+            addresses: ArcSwap::from_pointee(literal(name, &names)),
             names,
             next: AtomicUsize::new(0),
             authorities,
@@ -102,7 +104,9 @@ impl Pool {
                     for socket in sockets.take(MAX_ADDRESSES) {
                         let same = known.iter().find(|address| address.socket == socket);
                         if !found.iter().any(|address| address.socket == socket) {
-                            found.push(same.cloned().unwrap_or_else(|| Arc::new(Address::new(socket))));
+                            found.push(
+                                same.cloned().unwrap_or_else(|| Arc::new(Address::new(&self.name, socket))),
+                            );
                         }
                     }
                 }
@@ -118,8 +122,8 @@ impl Pool {
         }
     }
 
-    /// The next server in turn, as pingora wants it told. `tried`: how often this request was tried before.
-    pub async fn pick(&self, ask: Ask) -> Option<Box<HttpPeer>> {
+    /// The next server in turn, as pingora wants it told, and as the access log does.
+    pub async fn pick(&self, ask: Ask) -> Option<(Box<HttpPeer>, Arc<str>)> {
         if self.addresses.load().is_empty() {
             self.resolve().await;
         }
@@ -131,7 +135,7 @@ impl Pool {
         let awake = turn().find(|address| address.rests_until.load(Ordering::Relaxed) <= now);
         // All rest: better to try one than to refuse.
         let address = awake.or_else(|| turn().next())?;
-        Some(self.peer(address.socket, ask))
+        Some((self.peer(address.socket, ask), address.told.clone()))
     }
 
     /// It could not be connected to.
@@ -195,8 +199,8 @@ pub(super) struct Ask {
 }
 
 impl Address {
-    fn new(socket: SocketAddr) -> Address {
-        Address { socket, rests_until: AtomicU64::new(0) }
+    fn new(upstream: &str, socket: SocketAddr) -> Address {
+        Address { socket, told: format!("{upstream} {socket}").into(), rests_until: AtomicU64::new(0) }
     }
 }
 
@@ -219,9 +223,9 @@ fn parse(text: &str) -> Option<Name> {
     named.then(|| Name { host: host.to_owned(), port })
 }
 
-fn literal(names: &[Name]) -> Vec<Arc<Address>> {
+fn literal(upstream: &str, names: &[Name]) -> Vec<Arc<Address>> {
     let sockets = names.iter().filter_map(|name| Some(SocketAddr::new(name.host.parse().ok()?, name.port)));
-    sockets.map(|socket| Arc::new(Address::new(socket))).collect()
+    sockets.map(|socket| Arc::new(Address::new(upstream, socket))).collect()
 }
 
 fn authorities(file: &std::path::Path) -> Result<Arc<CaType>, String> {

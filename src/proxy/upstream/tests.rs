@@ -14,7 +14,7 @@ fn now<F: Future>(future: F) -> F::Output {
 }
 
 fn picked(pool: &Pool) -> String {
-    now(pool.pick(Ask::default())).unwrap()._address.to_string()
+    now(pool.pick(Ask::default())).unwrap().0._address.to_string()
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn every_timeout_is_set_and_tls_is_always_verified() {
     let mut written = pool(&["127.0.0.1:1"]).written;
     written.tls = Some(Tls { server_name: "up.example".into(), ca_file: None });
     let pool = Pool::new("u", &written).unwrap();
-    let peer = now(pool.pick(Ask::default())).unwrap();
+    let (peer, _) = now(pool.pick(Ask::default())).unwrap();
     let options = &peer.options;
     assert!(options.verify_cert && options.verify_hostname && peer.sni == "up.example" && peer.is_tls());
     for timeout in [
@@ -48,7 +48,7 @@ fn every_timeout_is_set_and_tls_is_always_verified() {
     ] {
         assert!(timeout.is_some_and(|timeout| !timeout.is_zero()));
     }
-    let upgrade = now(pool.pick(Ask { upgrade: true, read_timeout: None })).unwrap();
+    let (upgrade, _) = now(pool.pick(Ask { upgrade: true, read_timeout: None })).unwrap();
     assert!(upgrade.options.custom_l4.is_some() && upgrade.options.idle_timeout == Some(Duration::ZERO));
     assert_ne!(upgrade.group_key, peer.group_key);
 }
