@@ -121,6 +121,9 @@ impl Embedded {
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), bell: Condvar::new() });
         let writer = writer::start(Arc::clone(&shared), reopen)?;
+        if opened.repaired {
+            tracing::warn!("the store's file was not closed well and had to be walked as a whole");
+        }
         Ok(Embedded { shared, writer: Mutex::new(Some(writer)), repaired: opened.repaired })
     }
 

@@ -181,6 +181,7 @@ async fn crash_in_the_middle_loses_nothing_acknowledged() {
             worker.await.unwrap();
         }
         server.begin();
+        assert!(!server.printed().contains("walked as a whole"), "it started with a full repair");
         crash.verify(&server).await;
     }
 }

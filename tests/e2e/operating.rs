@@ -3,7 +3,7 @@
 use crate::bearer::is_invalid_token;
 use crate::harness::landing::key_digest;
 use crate::harness::server::text;
-use crate::harness::{Answer, DEADLINE, Party, Server};
+use crate::harness::{Answer, DEADLINE, House, Party, Server};
 use crate::walkthrough::alice;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -206,4 +206,36 @@ async fn secrets_never_reach_a_log() {
     for secret in secrets.into_iter().chain(cookies) {
         assert!(!logged.contains(secret), "{secret} is in a log:\n{logged}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_opened_anew_on_usr1() {
+    let house = House::new("quickstart");
+    house.edit(|text| text + "\nserver:\n    access_log: { file: var/access.log }\n");
+    let server = house.start();
+    let (log, rotated) = (server.house.path("var/access.log"), server.house.path("var/access.log.1"));
+    fs::rename(&log, &rotated).unwrap();
+    server.signal("USR1");
+    let began = Instant::now();
+    while !fs::read_to_string(&log).is_ok_and(|text| text.contains("/public/after")) {
+        server.client().get(server.url("/public/after")).send().await.expect(200);
+        assert!(began.elapsed() < DEADLINE, "USR1 opens nothing anew");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stop_on_int_waits_for_nobody() {
+    let mut server = Server::quickstart();
+    let mut stream = server.client().connect(&server.issuer()).await.unwrap();
+    let host = server.issuer().trim_start_matches("https://").to_owned();
+    let sse = format!("GET /public/sse HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    stream.write_all(sse.as_bytes()).await.unwrap();
+    let mut first = [0_u8; 15];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    server.signal("INT");
+    // A stream that would go on for an hour does not hold it.
+    let mut rest = Vec::new();
+    let _ = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut rest)).await.expect("the stream goes on");
+    server.wait();
 }

@@ -1,8 +1,11 @@
 //! The README's walkthrough and the quickstart's promises, line by line.
 
-use crate::harness::party::claims;
+use crate::harness::party::{claims, parameter};
+use crate::harness::server::project;
 use crate::harness::{Party, Person, Server};
 use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
 
 /// What the demo people and clients files ship.
 pub const ALICE: (&str, &str) = ("alice", "correct horse battery staple");
@@ -60,4 +63,46 @@ async fn walkthrough_from_discovery_to_the_401_after_revocation() {
     let refused = client.get(server.url("/api/")).bearer(&tokens.access).send().await.expect(401);
     let challenge = refused.header("www-authenticate").unwrap();
     assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+}
+
+/// The shell blocks of the README's "Try it", in order, at this server's port.
+fn readme_script(server: &Server) -> String {
+    let readme = std::fs::read_to_string(project().join("README.md")).unwrap();
+    let (_, section) = readme.split_once("\n## Try it\n").expect("a section that says what to try");
+    let section = section.split("\n## ").next().unwrap();
+    let blocks = section.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let script: String = blocks.collect();
+    assert!(script.contains("/oidcop/revocation"), "{script}");
+    script.replace("https://127.0.0.1:8000", &server.issuer())
+}
+
+/// What a newcomer types, line by line: the README is the script, a person at the pages answers its one question.
+#[tokio::test(flavor = "multi_thread")]
+async fn walkthrough_of_the_readme_works_as_it_is_written() {
+    let server = Server::quickstart();
+    let mut shell = Command::new("bash");
+    shell.arg("-euc").arg(readme_script(&server)).current_dir(server.house.path("."));
+    shell.env_remove("SSL_CERT_FILE").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = shell.spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut before = String::new();
+    while !before.lines().last().is_some_and(|line| line.contains("/oidcop/authorization?")) {
+        assert!(output.read_line(&mut before).unwrap() > 0, "no address to open:\n{before}");
+    }
+    assert!(before.contains("HTTP/2 401") || before.contains("HTTP/1.1 401"), "{before}");
+    let address = &before[before.rfind(&server.url("/oidcop/authorization?")).unwrap()..];
+    let answer = alice(&server).authorize(address.trim()).await;
+    let code = parameter(&answer, "code").unwrap();
+    writeln!(child.stdin.take().unwrap(), "{code}").unwrap();
+
+    let mut after = String::new();
+    output.read_to_string(&mut after).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{after}\n{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(after.contains("\"access_token\"") && after.contains("\"upstream\": \"whoami\""), "{after}");
+    let last = after.rfind("401").unwrap_or_else(|| panic!("no refusal at the end:\n{after}"));
+    assert!(
+        last > after.find("whoami").unwrap() && after[last..].contains("error=\"invalid_token\""),
+        "{after}"
+    );
 }

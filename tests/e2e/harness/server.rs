@@ -123,14 +123,6 @@ impl House {
         fs::write(self.path(&self.config), changed).unwrap();
     }
 
-    /// Replaces the one place where `from` stands in the configuration file.
-    #[track_caller]
-    pub fn replace(&self, from: &str, to: &str) {
-        let text = self.config();
-        assert_eq!(text.matches(from).count(), 1, "{from:?} should stand once in\n{text}");
-        self.edit(|text| text.replace(from, to));
-    }
-
     /// The program with these arguments, in this folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
