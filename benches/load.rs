@@ -33,6 +33,7 @@ use clap::Parser;
 use report::Report;
 use scenario::{Pace, SCENARIOS};
 use stage::Stage;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The program's own allocator, so that a yardstick does not win or lose by its allocator.
 #[global_allocator]
@@ -45,7 +46,7 @@ struct Arguments {
     /// Few and short rounds: a glance, not a figure.
     #[arg(long)]
     quick: bool,
-    /// Only scenarios whose name contains this; may be given several times.
+    /// Only the scenario of this name, or those whose names contain it; may be given several times.
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
     /// Print the scenarios' names.
@@ -80,13 +81,21 @@ fn main() {
     let cores = machine::Cores::choose();
     cores.pin_load();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(bench(&arguments, cores));
+    runtime.block_on(async {
+        let mut told = signal(SignalKind::terminate()).unwrap();
+        tokio::select! {
+            () = bench(&arguments, cores) => {}
+            // The servers are ended on the way out.
+            _ = told.recv() => {}
+        }
+    });
 }
 
 async fn bench(arguments: &Arguments, cores: machine::Cores) {
-    let wanted = |name: &str| {
-        arguments.scenario.is_empty() || arguments.scenario.iter().any(|part| name.contains(part.as_str()))
-    };
+    let exact = |part: &str| SCENARIOS.iter().any(|scenario| scenario.name == part);
+    let names = |name: &str, part: &str| name == part || !exact(part) && name.contains(part);
+    let wanted =
+        |name: &str| arguments.scenario.is_empty() || arguments.scenario.iter().any(|part| names(name, part));
     let pace = if arguments.quick { Pace::QUICK } else { Pace::FULL };
     let mut report = Report::begin(&cores, arguments.quick);
     let mut stage = Stage::build(cores).await;
