@@ -7,6 +7,8 @@ use super::jwk::Jwk;
 use super::key::SigningKey;
 use super::rotation::{Note, State};
 use crate::base::clock::Timestamp;
+use crate::base::encode::base64url;
+use crate::base::secret::sha256;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -42,6 +44,7 @@ pub struct KeyRing {
     signers: Vec<SigningKey>,
     by_kid: HashMap<String, Jwk>,
     jwks: Bytes,
+    jwks_tag: String,
 }
 
 impl KeyRing {
@@ -71,7 +74,8 @@ impl KeyRing {
         let twins: Vec<_> = signers.iter().filter_map(SigningKey::under_other_name).collect();
         signers.extend(twins);
         let jwks = render(&keys);
-        Ok(KeyRing { keys, signers, by_kid, jwks })
+        let jwks_tag = format!("\"{}\"", base64url(&sha256(&jwks)));
+        Ok(KeyRing { keys, signers, by_kid, jwks, jwks_tag })
     }
 
     /// The current key for `alg`, under exactly that name.
@@ -92,6 +96,11 @@ impl KeyRing {
     /// The published key set, rendered once: next, current and retiring keys, public members only.
     pub fn jwks(&self) -> &Bytes {
         &self.jwks
+    }
+
+    /// Its entity tag (RFC 9110 §8.8.3), in quotes.
+    pub fn jwks_tag(&self) -> &str {
+        &self.jwks_tag
     }
 
     pub fn keys(&self) -> &[RingKey] {

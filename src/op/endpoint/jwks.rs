@@ -1,8 +1,6 @@
 //! The provider's public keys (RFC 7517 §5, OpenID Connect Discovery §3).
 
 use super::{Call, Cors, Endpoint, ErrorForm};
-use crate::base::encode::base64url;
-use crate::base::secret::sha256;
 use crate::op::error::Result;
 use crate::op::{Op, serve};
 use async_trait::async_trait;
@@ -38,18 +36,18 @@ impl Endpoint for Jwks {
     }
 
     async fn answer(&self, op: &Op, call: Call<'_>) -> Result<Response<Bytes>> {
-        let jwks = op.ring().jwks().clone();
-        let tag = format!("\"{}\"", base64url(&sha256(&jwks)));
+        let ring = op.ring();
+        let (jwks, tag) = (ring.jwks().clone(), ring.jwks_tag());
         // RFC 9110 §13.1.2.
         let known = call.request.headers().get_all(header::IF_NONE_MATCH).iter();
-        let unchanged = known.filter_map(|value| value.to_str().ok()).any(|value| value.contains(&tag));
+        let unchanged = known.filter_map(|value| value.to_str().ok()).any(|value| value.contains(tag));
         let mut response = Response::new(if unchanged { Bytes::new() } else { jwks });
         if unchanged {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
         } else {
             serve::set(&mut response, header::CONTENT_TYPE, "application/json");
         }
-        serve::set(&mut response, header::ETAG, &tag);
+        serve::set(&mut response, header::ETAG, tag);
         let max_age = MAX_AGE.min(op.settings.keys.publish_ahead.0.as_secs());
         serve::set(&mut response, header::CACHE_CONTROL, &format!("public, max-age={max_age}"));
         Ok(response)
