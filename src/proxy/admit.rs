@@ -114,14 +114,16 @@ async fn pass(
 }
 
 /// The policy's judgement; a preflight that is to be forwarded carries no token and needs none.
-async fn permit(route: &Route, session: &Session, context: &Context) -> Result<Permit, Denial> {
+async fn permit(route: &Route, session: &mut Session, context: &Context) -> Result<Permit, Denial> {
+    let head = session.req_header();
+    let welcome = route.cors.as_ref().is_some_and(|cors| cors.welcomes(&head.method, &head.headers));
+    // Fetch §4.8: a preflight has no body; with one it would carry a stranger's data past the policy.
+    if welcome && session.is_body_empty() {
+        return Ok(policy::preflight());
+    }
     let head = session.req_header();
     let asked =
         Asked { op: context.state.op.as_ref(), rule: &route.rule, uri: &head.uri, headers: &head.headers };
-    let preflight = route.cors.is_some() && Cors::is_preflight(&head.method, &head.headers);
-    if preflight {
-        return Ok(policy::preflight());
-    }
     policy::judge(route.policy, asked).await
 }
 

@@ -44,6 +44,11 @@ impl Cors {
             && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
     }
 
+    /// Whether it is a preflight of an origin whose scripts may call here.
+    pub fn welcomes(&self, method: &Method, headers: &HeaderMap) -> bool {
+        Cors::is_preflight(method, headers) && self.allowed(headers).is_some()
+    }
+
     pub fn preflight(&self, headers: &HeaderMap) -> Result<Response<Bytes>, Denial> {
         if self.allowed(headers).is_none() {
             return Err(Denial::Forbidden("Scripts of this origin may not call here"));
@@ -152,6 +157,14 @@ mod tests {
         assert_eq!(marks[0], (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")));
         assert_eq!(marks.len(), 2);
         assert!(cors.marks(&HeaderMap::new()).is_empty());
+    }
+
+    #[test]
+    fn only_the_preflight_of_a_listed_origin_may_pass_the_policy() {
+        let cors = cors(&["https://app.example"], false);
+        assert!(cors.welcomes(&Method::OPTIONS, &from("https://app.example")));
+        assert!(!cors.welcomes(&Method::OPTIONS, &from("https://evil.example")));
+        assert!(!cors.welcomes(&Method::GET, &from("https://app.example")));
     }
 
     #[test]

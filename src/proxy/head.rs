@@ -21,6 +21,13 @@ pub(super) fn check(head: &RequestHeader, limits: &Limits) -> Result<(), Denial>
 
 /// RFC 9112 §6.1: `gzip, chunked` and the like are legal and nobody's need, but a smuggler's.
 fn framing(head: &RequestHeader) -> Result<(), Denial> {
+    // RFC 9112 §6.3: `5, 5` may be taken for 5, but is forwarded as written, and not every upstream would.
+    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    let plain = length.is_none_or(|length| length.as_bytes().iter().all(u8::is_ascii_digit));
+    if !plain || lengths.next().is_some() {
+        return Err(Denial::Malformed("The Content-Length must be one number"));
+    }
     let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(()) };
     let chunked = coding.as_bytes() == b"chunked" && codings.next().is_none();
@@ -106,6 +113,13 @@ mod tests {
             assert!(matches!(check(&odd, &limits), Err(Denial::Malformed(_))), "{coding}");
         }
         let twice = [("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")];
+        assert!(check(&head("POST", "/", &twice), &limits).is_err());
+        assert_eq!(check(&head("POST", "/", &[("content-length", "5")]), &limits), Ok(()));
+        for length in ["5, 5", "5,5", "+5", "-5", "5 5", "0x5"] {
+            let odd = head("POST", "/", &[("content-length", length)]);
+            assert!(matches!(check(&odd, &limits), Err(Denial::Malformed(_))), "{length}");
+        }
+        let twice = [("content-length", "5"), ("content-length", "5")];
         assert!(check(&head("POST", "/", &twice), &limits).is_err());
         for method in ["TRACE", "CONNECT"] {
             assert!(matches!(check(&head(method, "/", &[]), &limits), Err(Denial::Method(_))), "{method}");

@@ -54,7 +54,7 @@ impl Names {
     }
 
     fn is_forgeable(&self, name: &str) -> bool {
-        // CGI and WSGI cannot tell `X_Auth_Subject` from `X-Auth-Subject`.
+        // CGI and WSGI cannot tell `X_Auth_Subject` from `X-Auth-Subject`, some not even `X.Auth.Subject`.
         let name = folded(name);
         FORWARDING.contains(&name.as_ref())
             || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
@@ -86,6 +86,10 @@ const FORWARDING: &[&str] = &[
     "x-client-ip",
     "x-cluster-client-ip",
     "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "x-envoy-external-address",
+    "x-forwarded",
     "x-request-id",
     "remote-user",
     "x-remote-user",
@@ -103,11 +107,14 @@ const FORWARDING: &[&str] = &[
 const PREFIXES: &[&str] = &["x-forwarded-", "x-original-", "x-client-cert-", "ssl-client-", "x-ssl-"];
 
 fn folded(name: &str) -> Cow<'_, str> {
-    // Names of a parsed head are in lower case already, and few of them hold an underscore.
-    if !name.bytes().any(|byte| byte == b'_' || byte.is_ascii_uppercase()) {
+    // Names of a parsed head are in lower case already, and few of them hold anything but letters and hyphens.
+    let plain = |byte: u8| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    if name.bytes().all(plain) {
         return Cow::Borrowed(name);
     }
-    Cow::Owned(name.chars().map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() }).collect())
+    Cow::Owned(
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect(),
+    )
 }
 
 /// A header value whatever the text: what is not visible ASCII is percent-encoded, the percent sign too.

@@ -114,6 +114,8 @@ pub(super) fn fold(path: &str, case: bool) -> String {
             byte => byte,
         };
         match byte {
+            // Whoever decodes before taking the query off reads a path that ends here.
+            b'?' | b'#' => break,
             b';' => parameter = true,
             b'/' => parameter = false,
             _ => {}

@@ -115,6 +115,7 @@ fn who_calls_is_told_from_the_permit_alone() {
     let mut asked = request(&[
         ("X-Auth-Subject", "root"),
         ("X_Auth_Subject", "root"),
+        ("X.Auth.Subject", "root"),
         ("X-Auth-Username", "root"),
         ("Authorization", "Bearer secret"),
     ]);
@@ -125,6 +126,7 @@ fn who_calls_is_told_from_the_permit_alone() {
         ("x-auth-scope", Some("api read")),
         ("x-auth-username", None),
         ("x_auth_subject", None),
+        ("x.auth.subject", None),
         ("authorization", None),
         ("x-forwarded-for", Some("192.0.2.1")),
         ("x-forwarded-proto", Some("https")),

@@ -141,3 +141,13 @@ async fn a_script_of_an_allowed_origin_may_ask_and_read_its_challenge() {
     let answer = house.ask("OPTIONS /api/x", &stranger, "").await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (403, None));
 }
+
+#[tokio::test]
+async fn a_forwarded_preflight_carries_nothing_of_a_stranger() {
+    let house = House::open().await;
+    let preflight = ["Origin: https://app.example", "Access-Control-Request-Method: PUT"];
+    assert_eq!(house.ask("OPTIONS /asks/x", &preflight, "").await.status, 200);
+    assert_eq!(house.ask("OPTIONS /asks/x", &preflight, "a body").await.status, 401);
+    let stranger = ["Origin: https://evil.example", "Access-Control-Request-Method: PUT"];
+    assert_eq!(house.ask("OPTIONS /asks/x", &stranger, "").await.status, 401);
+}

@@ -68,6 +68,8 @@ fn settings(upstream: SocketAddr) -> Value {
             { "path": "/public", "policy": "public", "upstream": "up", "body_limit": "1KiB" },
             { "path": "/api", "policy": { "bearer": { "resource": RESOURCE, "scopes": ["api"] } }, "upstream": "up",
               "cors": { "origins": ["https://app.example"] } },
+            { "path": "/asks", "policy": { "bearer": { "resource": RESOURCE, "scopes": ["api"] } }, "upstream": "up",
+              "cors": { "origins": ["https://app.example"], "forward_preflight": true } },
             { "path": "/write", "policy": { "bearer": { "resource": RESOURCE, "scopes": ["api.write"] } }, "upstream": "up" },
             { "path": "/other", "policy": { "bearer": { "resource": "https://other.example/" } }, "upstream": "up" },
             { "path": "/down", "policy": "public", "upstream": "down" },
