@@ -2,7 +2,12 @@
 //! one that was not, answering introspection, discovery and JWKS. No socket, memory store. `cargo bench --bench op`;
 //! figures stand in benches/README.md.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a bench may fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a bench may fail by panicking"
+)]
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
