@@ -80,7 +80,10 @@ pub async fn start_ours(folder: &Path, cores: Cores) -> Running {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
-    let address = ready["listen"][0].as_str().and_then(|address| address.parse().ok());
+    let address = ready
+        .pointer("/listen/0")
+        .and_then(serde_json::Value::as_str)
+        .and_then(|address| address.parse().ok());
     let address = address.unwrap_or_else(|| panic!("no address in {ready}"));
     Running { child, address }
 }

@@ -110,7 +110,8 @@ impl Stage {
         while self.tokens.len() < count {
             let (status, body) = connection.ask(&token_request()).await;
             let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-            let token = answer["access_token"].as_str().filter(|_| status == 200);
+            let token =
+                answer.get("access_token").and_then(serde_json::Value::as_str).filter(|_| status == 200);
             let token =
                 token.unwrap_or_else(|| panic!("no token: {status} {}", String::from_utf8_lossy(&body)));
             self.tokens.push(token.to_owned());
