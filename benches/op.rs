@@ -74,7 +74,7 @@ impl Bench {
 
     fn mint(&self) -> String {
         let answer: serde_json::Value = serde_json::from_slice(self.handle(token_request()).body()).unwrap();
-        answer["access_token"].as_str().unwrap().to_owned()
+        answer.get("access_token").and_then(|token| token.as_str()).unwrap().to_owned()
     }
 }
 
