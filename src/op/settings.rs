@@ -253,12 +253,22 @@ pub struct Throttle {
     pub account_failures: u32,
     /// The same for one address (IPv4 /32, IPv6 /64), and for failed client authentication.
     pub address_failures: u32,
+    /// So many clients may be registered from one address within `window`.
+    pub registrations: u32,
+    /// So many sign-ins may be begun from one address within `window`, finished or not.
+    pub interactions: u32,
     pub window: Span,
 }
 
 impl Default for Throttle {
     fn default() -> Throttle {
-        Throttle { account_failures: 10, address_failures: 100, window: Span::secs(900) }
+        Throttle {
+            account_failures: 10,
+            address_failures: 100,
+            registrations: 1_000,
+            interactions: 10_000,
+            window: Span::secs(900),
+        }
     }
 }
 

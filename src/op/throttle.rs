@@ -2,6 +2,7 @@
 //! under way on an account counts as a failure until it is known to be none, so a thousand in parallel get no further
 //! than one after the other. In memory and bounded: after a restart everybody starts afresh.
 
+use super::error::{Code, Error};
 use super::settings;
 use crate::base::clock::Timestamp;
 use crate::base::secret::{Digest, sha256};
@@ -50,18 +51,28 @@ impl Counter {
 
     /// Failed sign-ins and client authentications from one address.
     pub fn address(settings: &settings::Throttle, address: IpAddr) -> Counter {
-        let network = match address.to_canonical() {
-            IpAddr::V4(address) => address.to_string(),
-            // One customer's network.
-            IpAddr::V6(address) => format!("{:x?}", address.segments().iter().take(4).collect::<Vec<_>>()),
-        };
-        let counter = Counter::new("address", &network, settings.address_failures, settings);
+        let counter = Counter::new("address", &network(address), settings.address_failures, settings);
         Counter { at_once: AT_ONCE, ..counter }
+    }
+
+    /// Clients registered from one address: nobody else fills the store.
+    pub fn registrations(settings: &settings::Throttle, address: IpAddr) -> Counter {
+        Counter::new("registrations", &network(address), settings.registrations, settings)
+    }
+
+    /// Sign-ins begun from one address: each is kept for a while.
+    pub fn interactions(settings: &settings::Throttle, address: IpAddr) -> Counter {
+        Counter::new("interactions", &network(address), settings.interactions, settings)
     }
 
     /// Failed authentications as one client from one address: another client behind the same address is not held up.
     pub fn client(settings: &settings::Throttle, address: IpAddr, client_id: &str) -> Counter {
-        Counter::new("client", &format!("{address}:{client_id}"), settings.address_failures, settings)
+        Counter::new(
+            "client",
+            &format!("{}:{client_id}", network(address)),
+            settings.address_failures,
+            settings,
+        )
     }
 
     fn new(kind: &str, of: &str, limit: u32, settings: &settings::Throttle) -> Counter {
@@ -71,6 +82,14 @@ impl Counter {
             window: settings.window.0,
             at_once: 0,
         }
+    }
+}
+
+/// Whose address it is: IPv6 by /64, one customer's network.
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("{:x?}", address.segments().iter().take(4).collect::<Vec<_>>()),
     }
 }
 
@@ -103,6 +122,19 @@ impl Throttle {
         let counts = self.shard(&counter.key)?.lock();
         let count = counts.get(&counter.key).filter(|count| count.failures >= counter.limit)?;
         Some(now.until(count.started.plus(counter.window))).filter(|seconds| *seconds > 0)
+    }
+
+    /// Counts one more of what costs us something although it is no failure, unless `counter` is used up.
+    ///
+    /// # Errors
+    /// `too_many_requests`, with the seconds after which it is worth trying again.
+    pub fn spend(&self, counter: &Counter, now: Timestamp) -> Result<(), Error> {
+        if let Some(seconds) = self.used_up(counter, now) {
+            let says = "There were too many requests of this kind from this address";
+            return Err(Error::new(Code::TooManyRequests, says).retry_after(seconds));
+        }
+        self.failed(counter, now);
+        Ok(())
     }
 
     /// Counts a failure that was not admitted as an attempt.

@@ -17,6 +17,7 @@ use crate::op::request::params::Params;
 use crate::op::request::{self, AuthorizationRequest, Refusal};
 use crate::op::response_mode;
 use crate::op::serve::{self, see_other};
+use crate::op::throttle::Counter;
 use crate::op::token::mint::{self, CodeGrant};
 use crate::store::record::{self, Stored};
 use crate::store::{Change, Durability, Expect};
@@ -134,6 +135,8 @@ pub(super) async fn code(
 
 /// Stores the request for the person at this browser, and sends them to it. A POST ends in a GET (RFC 9700 §4.12).
 async fn wait(op: &Op, call: &Call<'_>, request: AuthorizationRequest) -> Result<Response<Bytes>> {
+    let begun = Counter::interactions(&op.settings.throttle, call.peer.address);
+    op.shared.throttle.spend(&begun, call.now)?;
     let browser = Browser::of_or_new(op, call.request.headers())?;
     let handle = op.random().token()?;
     let waiting = Waiting {

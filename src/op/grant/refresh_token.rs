@@ -43,7 +43,7 @@ impl Grant for RefreshTokenGrant {
         if family.authorization.client_id != client.client().client_id {
             return Err(invalid());
         }
-        let scope = narrow_scope(&family.authorization, params)?;
+        let scope = narrow_scope(&family.authorization, client.client(), params)?;
         let resources = audience::narrow(&family.authorization.resources, params.all("resource"))?;
         let Some(use_of) = judge(op, &family, &token, now) else {
             revoke::family_of(op, &family.id, now).await?;
@@ -90,9 +90,14 @@ fn judge(op: &Op, family: &Family, token: &RefreshToken, now: Timestamp) -> Opti
 }
 
 /// RFC 6749 §6: not more than was granted.
-fn narrow_scope(authorization: &Authorization, params: &Params) -> Result<Vec<String>> {
-    let Some(asked) = asked_scope(params) else { return Ok(authorization.scope.clone()) };
-    if asked.iter().any(|scope| !authorization.scope.contains(scope)) {
+fn narrow_scope(authorization: &Authorization, client: &Client, params: &Params) -> Result<Vec<String>> {
+    // What the client's registration has lost since counts no more.
+    let registered = client.metadata.scope.as_deref();
+    let still =
+        |scope: &&String| registered.is_none_or(|all| all.split(' ').any(|known| known == scope.as_str()));
+    let granted: Vec<String> = authorization.scope.iter().filter(still).cloned().collect();
+    let Some(asked) = asked_scope(params) else { return Ok(granted) };
+    if asked.iter().any(|scope| !granted.contains(scope)) {
         return Err(Error::new(Code::InvalidScope, "The scope is more than was granted"));
     }
     Ok(asked)

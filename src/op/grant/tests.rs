@@ -283,6 +283,18 @@ async fn a_refresh_may_narrow_but_not_widen() {
     assert_eq!(next["scope"], "openid api offline_access");
 }
 
+#[tokio::test]
+async fn what_a_registration_has_lost_is_not_refreshed() {
+    let (op, sid) = world().await;
+    let first = tokens(&op, "rp", &sid, "openid api offline_access").await;
+    client(&op, "rp", |client| client.metadata.scope = Some("openid offline_access".into())).await;
+    let next = body(&refresh(&op, "rp", text(&first, "refresh_token")).await);
+    assert_eq!(next["scope"], "openid offline_access");
+    let pairs =
+        [("grant_type", "refresh_token"), ("refresh_token", text(&next, "refresh_token")), ("scope", "api")];
+    assert_eq!(error(&ask(&op, "rp", &pairs).await), "invalid_scope");
+}
+
 /// Back-Channel Logout §2.7.
 #[tokio::test]
 async fn a_family_with_offline_access_outlives_the_session_and_others_do_not() {

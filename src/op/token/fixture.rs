@@ -39,7 +39,7 @@ pub(crate) async fn client(op: &Op, id: &str, change: impl FnOnce(&mut Client)) 
         ..Client::default()
     };
     change(&mut client);
-    commit(op, vec![put(&client, Expect::Absent).unwrap()]).await;
+    commit(op, vec![put(&client, Expect::Anything).unwrap()]).await;
 }
 
 pub(crate) async fn commit(op: &Op, changes: Vec<Change>) {

@@ -226,7 +226,7 @@ fn localized(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
         if !LOCALIZED.contains(&plain) || tag.len() > 35 || kept.localized.len() >= 100 {
             continue;
         }
-        let Some(text) = value.as_str().filter(|text| text.len() <= 2048) else {
+        let Some(text) = value.as_str().filter(|text| text.len() <= 2048 && !text.contains(is_tricky)) else {
             return refuse(member, "must be a text of at most 2048 bytes");
         };
         if plain != "client_name" && !is_web(text) {
@@ -270,6 +270,10 @@ fn subject(settings: &Settings, sent: &Sent<'_>, kept: &mut Metadata) -> Checked
 fn check_redirect(uri: &str, application_type: &str) -> Result<(), &'static str> {
     match (uri::redirect(uri), application_type) {
         // RFC 6749 §3.1.2.
+        // A URI that some server down the line decodes into a header's end.
+        _ if ["%0a", "%0d", "%00"].iter().any(|odd| uri.to_ascii_lowercase().contains(odd)) => {
+            Err("must not hold encoded control characters")
+        }
         (None, _) if uri::has_fragment(uri) => Err("must not have a fragment"),
         (None, _) => Err("must be an absolute URI that every parser reads alike, of a safe scheme"),
         (Some(Redirect::Http), _) => Err("http is for loopback addresses only: use https"),
@@ -290,6 +294,11 @@ pub(crate) fn sector_host(uri: &str) -> Option<String> {
     url::Url::parse(uri).ok().and_then(|uri| uri.host_str().map(str::to_owned))
 }
 
+/// Controls, and what turns the direction of the text around it: a name must look like what it is.
+fn is_tricky(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
 fn distinct(list: Vec<String>) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     list.into_iter().filter(|item| seen.insert(item.clone())).collect()
@@ -303,7 +312,7 @@ impl Sent<'_> {
         match self.0.get(member) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) if text.len() <= max && !text.contains(char::is_control) => {
+            Some(Value::String(text)) if text.len() <= max && !text.contains(is_tricky) => {
                 Ok(Some(text.clone()))
             }
             Some(_) => refuse(member, format!("must be a text of at most {max} bytes")),

@@ -15,6 +15,7 @@ use crate::op::error::{Code, Error, Result, invalid_request};
 use crate::op::record::client::Client;
 use crate::op::serve::{address, json, set};
 use crate::op::settings::Registration as Mode;
+use crate::op::throttle::Counter;
 use crate::op::token::revoke;
 use crate::op::{Op, serve};
 use crate::store::record::{Stored, delete, get, put};
@@ -69,6 +70,9 @@ impl Endpoint for Registration {
     }
 }
 
+/// The largest metadata that is read, in bytes: a key set by value included.
+const MAX_METADATA: usize = 64 << 10;
+
 /// A client as it was made, with what is shown once.
 pub(crate) struct Made {
     pub client: Client,
@@ -80,6 +84,8 @@ async fn create(op: &Op, call: &Call<'_>) -> Result<Response<Bytes>> {
     if op.settings.registration != Mode::Open {
         return Err(Error::new(Code::AccessDenied, "Registration is closed: ask the operator for a client"));
     }
+    let counter = Counter::registrations(&op.settings.throttle, call.peer.address);
+    op.shared.throttle.spend(&counter, call.now)?;
     let sent = members(op, call)?;
     let made = make(op, &sent, "registration", call.now).await?;
     let body = description(op, &made.client, made.secret.as_deref(), made.registration_token.as_deref());
@@ -124,7 +130,7 @@ pub(crate) fn digest(secret: &str) -> String {
 
 fn members(op: &Op, call: &Call<'_>) -> Result<Map<String, Value>> {
     let body = call.request.body();
-    if body.len() > op.settings.limits.body.bytes() {
+    if body.len() > op.settings.limits.body.bytes().min(MAX_METADATA) {
         return Err(Error::new(Code::TooLarge, "The request is too large"));
     }
     match serde_json::from_slice(body) {

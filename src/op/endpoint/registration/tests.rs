@@ -144,6 +144,43 @@ async fn a_wrong_registration_token_and_an_unknown_client_look_the_same() {
 }
 
 #[tokio::test]
+async fn one_address_registers_only_so_many_clients() {
+    let op = op_with("throttle: { registrations: 3 }").await;
+    for _ in 0..3 {
+        registered(&op, &web()).await;
+    }
+    let response = post_json(&op, "POST", PATH, &[], &web()).await;
+    assert_eq!(response.status(), 429);
+    assert!(!header(&response, "retry-after").is_empty());
+    let start =
+        "/oidcop/authorization?response_type=code&scope=openid&redirect_uri=https://rp.example/cb&client_id=";
+    let op = op_with("throttle: { interactions: 2 }").await;
+    let client = registered(&op, &web()).await;
+    let start = format!("{start}{}", client["client_id"].as_str().unwrap());
+    for status in [303, 303, 429] {
+        assert_eq!(send(&op, "GET", &start, &[]).await.status(), status);
+    }
+}
+
+#[tokio::test]
+async fn texts_that_trick_the_eye_and_uris_that_end_a_header_are_refused() {
+    let op = op().await;
+    for (member, value) in [
+        ("client_name", json!("bank\u{202E}moc.live")),
+        ("client_name#de", json!("a\nb")),
+        ("redirect_uris", json!(["https://rp.example/%0d%0aX: y"])),
+        ("redirect_uris", json!(["https://rp.example/%0D%0a"])),
+    ] {
+        let mut sent = web();
+        sent[member] = value;
+        assert_eq!(post_json(&op, "POST", PATH, &[], &sent).await.status(), 400, "{member}");
+    }
+    let mut large = web();
+    large["contacts"] = json!(["x".repeat(70_000)]);
+    assert_eq!(post_json(&op, "POST", PATH, &[], &large).await.status(), 413);
+}
+
+#[tokio::test]
 async fn closed_registration_is_refused_and_not_advertised() {
     let op = op_with("registration: closed").await;
     assert_eq!(post_json(&op, "POST", PATH, &[], &web()).await.status(), 403);
