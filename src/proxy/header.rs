@@ -64,8 +64,10 @@ impl Names {
     fn inject(&self, headers: &mut RequestHeader, permit: &Permit) -> pingora::Result<()> {
         let Some(facts) = permit.facts() else { return Ok(()) };
         let scope = facts.scope.join(" ");
+        // RFC 9700 §4.15: a client that acts for itself must not be taken for a person.
+        let subject = facts.account.as_ref().map(|_| facts.subject.as_str());
         let told = [
-            (&self.subject, Some(facts.subject.as_str())),
+            (&self.subject, subject),
             (&self.client, Some(facts.client_id.as_str())),
             (&self.scope, Some(scope.as_str())),
             (&self.username, facts.username.as_deref()),

@@ -228,7 +228,7 @@ pub enum Per {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Identity {
-    /// The token's `sub`.
+    /// The token's `sub`, if it is a person's: a client that acts for itself has none here.
     pub subject: String,
     /// The token's `client_id`.
     pub client: String,

@@ -18,7 +18,7 @@ fn facts(username: Option<&str>) -> Facts {
     Facts {
         client_id: "client-1".into(),
         subject: "Grüße 100%".into(),
-        account: None,
+        account: username.map(str::to_owned),
         username: username.map(str::to_owned),
         scope: vec!["api".into(), "read".into()],
         audience: vec![],
