@@ -12,6 +12,8 @@ pub(super) fn contradictions(config: &Config) -> Vec<(String, String)> {
         let says = "`whoami` is the demo's own upstream: give this one another name, or remove `demo.whoami`";
         found.push(("upstreams.whoami".into(), says.into()));
     }
+    let op = config.op.iter().flat_map(|op| op.faults());
+    found.extend(op.map(|(path, says)| (format!("op.{path}"), says)));
     let edge = config.edge(config.demo.whoami);
     let upstreams: Vec<String> = edge.upstreams.keys().cloned().collect();
     found.extend(edge.faults(config.op.as_ref()).into_iter().map(|(path, says)| {

@@ -1,5 +1,7 @@
 //! What an operator may say of the provider. The doc comments are the manual (conf/REFERENCE.md).
 
+mod faults;
+
 use crate::base::scalar::{Size, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -235,7 +237,7 @@ pub struct Scope {
 pub struct Keys {
     /// A new signing key takes over this often; 0 = only by `key rotate`.
     pub rotate_every: Span,
-    /// The next key is published at least this long before it signs.
+    /// The next key is published at least this long before the schedule lets it sign; `key rotate` does not wait.
     pub publish_ahead: Span,
 }
 

@@ -1,0 +1,154 @@
+//! What the provider's settings say that their types allow and their meaning does not. Paths start below `op`.
+
+use super::Settings;
+use crate::base::uri;
+use crate::op::endpoint::ENDPOINTS;
+use std::collections::HashSet;
+use std::time::Duration;
+use url::Url;
+
+/// RFC 6749 §4.1.2: the longest life of a code.
+const MAX_CODE: Duration = Duration::from_secs(600);
+/// Its paths are fixed by the specifications.
+const FIXED: &str = "configuration";
+
+type Found = Vec<(String, String)>;
+
+impl Settings {
+    /// Everything that is wrong: the path below `op`, and what to do.
+    pub fn faults(&self) -> Vec<(String, String)> {
+        let mut found = Found::new();
+        // OpenID Connect Discovery §3, RFC 8414 §2.
+        if !uri::is_https_url(&self.issuer) || self.issuer.contains('?') || self.issuer.ends_with('/') {
+            let says = "must be an https URL without query, fragment or trailing slash, such as https://login.example";
+            found.push(("issuer".into(), says.into()));
+        }
+        if !is_path(&self.mount) || self.mount.ends_with('/') {
+            found.push((
+                "mount".into(),
+                "must be a path such as /oidcop: a slash first and none at its end".into(),
+            ));
+        }
+        self.paths(&mut found);
+        self.resources(&mut found);
+        self.lifetimes(&mut found);
+        found
+    }
+
+    fn paths(&self, found: &mut Found) {
+        for (name, paths) in &self.paths {
+            let known = ENDPOINTS.iter().map(|endpoint| endpoint.name()).filter(|known| *known != FIXED);
+            let known: Vec<_> = known.collect();
+            if !known.contains(&name.as_str()) {
+                found.push((
+                    format!("paths.{name}"),
+                    format!("is not an endpoint: known are {}", known.join(", ")),
+                ));
+            }
+            for (nth, path) in paths.iter().enumerate().filter(|(_, path)| !is_path(path)) {
+                found.push((
+                    format!("paths.{name}[{nth}]"),
+                    format!("`{path}` is not a path: begin with a slash"),
+                ));
+            }
+        }
+    }
+
+    /// RFC 8707 §2.
+    fn resources(&self, found: &mut Found) {
+        let mut seen = HashSet::new();
+        for (nth, resource) in self.resources.iter().enumerate() {
+            if Url::parse(&resource.uri).is_err() || uri::has_fragment(&resource.uri) {
+                found.push((
+                    format!("resources[{nth}].uri"),
+                    "must be an absolute URI without fragment".into(),
+                ));
+            }
+            if !seen.insert(&resource.uri) {
+                found.push((format!("resources[{nth}].uri"), "is there twice: keep one of them".into()));
+            }
+        }
+        if let Some(default) = self.default_resource.as_ref().filter(|default| !seen.contains(default)) {
+            found.push((
+                "default_resource".into(),
+                format!("`{default}` is not the `uri` of one of the resources"),
+            ));
+        }
+    }
+
+    fn lifetimes(&self, found: &mut Found) {
+        let lifetimes = &self.lifetimes;
+        if lifetimes.code.0 > MAX_CODE {
+            found.push(("lifetimes.code".into(), "must be at most 10m".into()));
+        }
+        for (name, span) in [
+            ("code", lifetimes.code),
+            ("access_token", lifetimes.access_token),
+            ("id_token", lifetimes.id_token),
+            ("refresh_token", lifetimes.refresh_token),
+            ("refresh_token_total", lifetimes.refresh_token_total),
+            ("session", lifetimes.session),
+            ("session_idle", lifetimes.session_idle),
+            ("interaction", lifetimes.interaction),
+            ("consent", lifetimes.consent),
+        ] {
+            // Times are whole seconds: less than one is none.
+            if span.0 < Duration::from_secs(1) {
+                found.push((format!("lifetimes.{name}"), "must be at least 1s".into()));
+            }
+        }
+    }
+}
+
+fn is_path(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    path.len() > 1 && path.starts_with('/') && !path.contains("//") && path.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::op::fixture::settings;
+
+    fn paths(extra: &str) -> Vec<String> {
+        settings(extra).faults().into_iter().map(|(path, _)| path).collect()
+    }
+
+    #[test]
+    fn a_value_that_cannot_work_is_a_fault_at_its_place() {
+        for (extra, path) in [
+            ("issuer: 'http://op.example'", "issuer"),
+            ("issuer: 'https://op.example/'", "issuer"),
+            ("issuer: 'https://op.example?a=b'", "issuer"),
+            ("issuer: 'https://op.example#f'", "issuer"),
+            ("issuer: op.example", "issuer"),
+            ("mount: oidcop", "mount"),
+            ("mount: /", "mount"),
+            ("mount: /oidcop/", "mount"),
+            ("paths: { introspektion: [/x] }", "paths.introspektion"),
+            ("paths: { introspection: [x] }", "paths.introspection[0]"),
+            ("resources: [{ uri: not a uri }]", "resources[0].uri"),
+            ("resources: [{ uri: 'https://a/#b' }]", "resources[0].uri"),
+            ("resources: [{ uri: 'https://a/' }, { uri: 'https://a/' }]", "resources[1].uri"),
+            ("default_resource: 'https://nowhere.example'", "default_resource"),
+            ("lifetimes: { code: 3h }", "lifetimes.code"),
+            ("lifetimes: { code: 0 }", "lifetimes.code"),
+            ("lifetimes: { session: 500ms }", "lifetimes.session"),
+        ] {
+            assert_eq!(paths(extra), [path], "{extra}");
+        }
+    }
+
+    #[test]
+    fn what_works_is_none() {
+        for extra in [
+            "{}",
+            "issuer: 'https://127.0.0.1:8000'",
+            "issuer: 'https://op.example/tenant'",
+            "paths: { introspection: [/oidcop/introspection, /introspection] }",
+            "default_resource: 'https://api.example/'",
+            "lifetimes: { client_secret: 0, code: 10m }",
+        ] {
+            assert_eq!(paths(extra), Vec::<String>::new(), "{extra}");
+        }
+    }
+}
