@@ -49,6 +49,14 @@ codes! {
     UnmetAuthenticationRequirements = "unmet_authentication_requirements", BAD_REQUEST;
     RequestNotSupported = "request_not_supported", BAD_REQUEST;
     RequestUriNotSupported = "request_uri_not_supported", BAD_REQUEST;
+    /// OpenID Connect Core §3.1.2.6, RFC 9101 §7.
+    InvalidRequestUri = "invalid_request_uri", BAD_REQUEST;
+    InvalidRequestObject = "invalid_request_object", BAD_REQUEST;
+    /// RFC 9396 §5.
+    InvalidAuthorizationDetails = "invalid_authorization_details", BAD_REQUEST;
+    /// RFC 9449 §5, §8.
+    InvalidDpopProof = "invalid_dpop_proof", BAD_REQUEST;
+    UseDpopNonce = "use_dpop_nonce", BAD_REQUEST;
     RegistrationNotSupported = "registration_not_supported", BAD_REQUEST;
     /// RFC 6750 §3.1.
     InvalidToken = "invalid_token", UNAUTHORIZED;
@@ -56,6 +64,8 @@ codes! {
     /// RFC 7591 §3.2.2.
     InvalidRedirectUri = "invalid_redirect_uri", BAD_REQUEST;
     InvalidClientMetadata = "invalid_client_metadata", BAD_REQUEST;
+    InvalidSoftwareStatement = "invalid_software_statement", BAD_REQUEST;
+    UnapprovedSoftwareStatement = "unapproved_software_statement", BAD_REQUEST;
     /// Not registered anywhere; says what the status says.
     NotFound = "not_found", NOT_FOUND;
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;

@@ -5,12 +5,12 @@ mod client_secret_post;
 mod none;
 mod private_key_jwt;
 
-use super::Op;
 use super::endpoint::Call;
 use super::error::{Code, Error, Result, invalid_client, invalid_request};
 use super::record::client::Client;
 use super::request::params::Params;
 use super::throttle::Counter;
+use super::{Op, Peer};
 use crate::base::clock::Timestamp;
 use crate::base::encode::base64url;
 use crate::base::secret::{equal, sha256};
@@ -40,6 +40,8 @@ impl Authenticated {
 pub struct Credentials<'a> {
     pub headers: &'a HeaderMap,
     pub params: &'a Params,
+    /// Where it came from, with the certificate if it presented one.
+    pub peer: &'a Peer,
     /// The path that was called.
     pub path: &'a str,
     pub now: Timestamp,
@@ -74,6 +76,7 @@ pub async fn authenticate(op: &Op, call: &Call<'_>, params: &Params) -> Result<A
     let presented = Credentials {
         headers: call.request.headers(),
         params,
+        peer: call.peer,
         path: call.request.uri().path(),
         now: call.now,
     };

@@ -122,6 +122,7 @@ pub(super) async fn code(
         amr: session.amr.clone(),
         offline: request.asks_scope("offline_access"),
         wants_auth_time: request.max_age.is_some() || at.client.metadata.require_auth_time,
+        ..Authorization::default()
     };
     let grant = CodeGrant {
         authorization,

@@ -82,7 +82,7 @@ fn members(op: &Op, facts: &Facts) -> Map<String, Value> {
     add("scope", facts.scope.join(" ").into());
     add("client_id", facts.client_id.clone().into());
     add("username", json!(facts.username));
-    add("token_type", "Bearer".into());
+    add("token_type", facts.confirmation.token_type().into());
     add("exp", facts.expires.0.into());
     add("iat", facts.issued.0.into());
     add("nbf", facts.issued.0.into());
@@ -93,6 +93,11 @@ fn members(op: &Op, facts: &Facts) -> Map<String, Value> {
     add("sid", json!(facts.sid));
     add("auth_time", json!(facts.auth_time));
     add("acr", json!(facts.acr));
+    // RFC 8705 §3.2, RFC 9449 §6.2; RFC 9396 §9.2; RFC 8693 §4.1.
+    add("cnf", Some(&facts.confirmation).filter(|cnf| !cnf.is_empty()).map_or(Value::Null, |cnf| json!(cnf)));
+    let details = Some(&facts.authorization_details).filter(|details| !details.is_empty());
+    add("authorization_details", json!(details));
+    add("act", json!(facts.act));
     members
 }
 

@@ -3,7 +3,8 @@
 use super::{Call, Cors, Endpoint, ErrorForm};
 use crate::op::client_auth::authenticate;
 use crate::op::error::{Code, Error, Result, unavailable};
-use crate::op::grant::{GRANTS, Grant};
+use crate::op::grant::{Asked, GRANTS, Grant};
+use crate::op::record::confirmation::Confirmation;
 use crate::op::request::params::Params;
 use crate::op::token::mint::{Failure, TokenAnswer, mint};
 use crate::op::{Op, serve};
@@ -46,8 +47,10 @@ impl Endpoint for Token {
         if !grant.allows(client.client()) {
             return Err(Error::new(Code::UnauthorizedClient, "The client may not use this grant type"));
         }
+        let confirmation = Confirmation::default();
+        let asked = Asked { client: &client, params: &params, confirmation: &confirmation, now: call.now };
         for _ in 0..ATTEMPTS {
-            let issue = grant.prove(op, &client, &params, call.now).await?;
+            let issue = grant.prove(op, &asked).await?;
             match mint(op, &client, issue, call.now).await {
                 Ok(answer) => {
                     tracing::debug!(
@@ -77,13 +80,19 @@ fn grant(name: &str) -> Result<&'static dyn Grant> {
 fn body(answer: &TokenAnswer) -> Value {
     let mut body = json!({
         "access_token": answer.access_token,
-        "token_type": "Bearer",
+        "token_type": answer.token_type,
         "expires_in": answer.expires_in,
         "scope": answer.scope,
     });
-    for (name, value) in [("refresh_token", &answer.refresh_token), ("id_token", &answer.id_token)] {
+    // RFC 9396 §7: what was granted, if something was.
+    let details = Some(&answer.authorization_details).filter(|details| !details.is_empty());
+    for (name, value) in [
+        ("refresh_token", answer.refresh_token.as_ref().map(|token| json!(token))),
+        ("id_token", answer.id_token.as_ref().map(|token| json!(token))),
+        ("authorization_details", details.map(|details| json!(details))),
+    ] {
         if let (Some(body), Some(value)) = (body.as_object_mut(), value) {
-            body.insert(name.to_owned(), json!(value));
+            body.insert(name.to_owned(), value);
         }
     }
     body

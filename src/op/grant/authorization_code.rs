@@ -1,18 +1,16 @@
 //! `authorization_code` (RFC 6749 §4.1.3, RFC 7636 §4.6, OpenID Connect Core §3.1.3): a code is redeemed once, by the
 //! client it was given to. Its second use ends everything that came of the first.
 
-use super::{Grant, lineage};
+use super::{Asked, Grant, lineage};
 use crate::base::clock::Timestamp;
 use crate::base::encode::base64url;
 use crate::base::secret::{equal, sha256};
 use crate::op::Op;
-use crate::op::client_auth::Authenticated;
 use crate::op::error::{Result, invalid_grant};
 use crate::op::record::client::Client;
 use crate::op::record::code::Code;
 use crate::op::record::family::{Authorization, Family};
 use crate::op::record::session::Session;
-use crate::op::request::params::Params;
 use crate::op::token::mint::{Descent, Issue};
 use crate::op::token::refresh::RefreshToken;
 use crate::op::token::{audience, revoke};
@@ -31,7 +29,8 @@ impl Grant for AuthorizationCode {
         "https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3"
     }
 
-    async fn prove(&self, op: &Op, client: &Authenticated, params: &Params, now: Timestamp) -> Result<Issue> {
+    async fn prove(&self, op: &Op, asked: &Asked<'_>) -> Result<Issue> {
+        let Asked { client, params, now, .. } = *asked;
         let client = client.client();
         let handle = params.required("code")?;
         let found = record::get::<Code>(op.store(), Code::digest_of(handle), now).await?;
@@ -53,7 +52,7 @@ impl Grant for AuthorizationCode {
             return Err(invalid_grant("The redirect_uri is not that of the authorization request"));
         }
         check_verifier(client, code.code_challenge.as_deref(), params.one("code_verifier"))?;
-        issue(op, client, code, version, params, now).await
+        issue(op, client, code, version, asked).await
     }
 }
 
@@ -84,14 +83,8 @@ fn check_verifier(client: &Client, challenge: Option<&str>, verifier: Option<&st
     }
 }
 
-async fn issue(
-    op: &Op,
-    client: &Client,
-    code: Code,
-    version: u64,
-    params: &Params,
-    now: Timestamp,
-) -> Result<Issue> {
+async fn issue(op: &Op, client: &Client, code: Code, version: u64, asked: &Asked<'_>) -> Result<Issue> {
+    let Asked { params, now, .. } = *asked;
     let authorization = code.authorization.clone();
     let resources = audience::narrow(&authorization.resources, params.all("resource"))?;
     let ends = family_ends(op, &authorization, code.created, now).await?;
@@ -115,6 +108,8 @@ async fn issue(
         refresh: refresh.map(|token| token.write(op)),
         nonce,
         resources,
+        authorization_details: authorization.authorization_details.clone(),
+        confirmation: asked.confirmation.clone(),
         changes: vec![put(&spent, Expect::Version(version))?, put(&family, Expect::Absent)?],
         family: Some(Descent { id: family.id, ends }),
         authorization,

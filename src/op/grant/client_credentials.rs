@@ -1,9 +1,7 @@
 //! `client_credentials` (RFC 6749 §4.4): a client acts for itself. No family, no refresh token, no ID token; nothing a
 //! person would have to agree to.
 
-use super::{Grant, asked_scope};
-use crate::base::clock::Timestamp;
-use crate::op::client_auth::Authenticated;
+use super::{Asked, Grant, asked_scope};
 use crate::op::error::{Code, Error, Result};
 use crate::op::record::client::Client;
 use crate::op::record::family::Authorization;
@@ -31,7 +29,8 @@ impl Grant for ClientCredentials {
         client.may_use_grant(self.name()) && !client.is_public()
     }
 
-    async fn prove(&self, op: &Op, client: &Authenticated, params: &Params, now: Timestamp) -> Result<Issue> {
+    async fn prove(&self, op: &Op, asked: &Asked<'_>) -> Result<Issue> {
+        let Asked { client, params, now, .. } = *asked;
         let client = client.client();
         let scope = scope(op, client, params)?;
         let resources = audience::select(&op.settings, params.all("resource"), &scope)?;
@@ -48,6 +47,8 @@ impl Grant for ClientCredentials {
             nonce: None,
             scope,
             resources,
+            authorization_details: Vec::new(),
+            confirmation: asked.confirmation.clone(),
             changes: Vec::new(),
         })
     }

@@ -10,12 +10,23 @@ use super::Op;
 use super::client_auth::Authenticated;
 use super::error::Result;
 use super::record::client::Client;
+use super::record::confirmation::Confirmation;
 use super::record::family::Lineage;
 use super::request::params::Params;
 use super::token::mint::Issue;
 use super::token::refresh::RefreshToken;
 use crate::base::clock::Timestamp;
 use async_trait::async_trait;
+
+/// A token request whose client was authenticated.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub client: &'a Authenticated,
+    pub params: &'a Params,
+    /// What the sender proved to hold: the access token is bound to it.
+    pub confirmation: &'a Confirmation,
+    pub now: Timestamp,
+}
 
 /// A row of [`GRANTS`].
 #[async_trait]
@@ -30,7 +41,7 @@ pub trait Grant: Sync + Send {
     }
     /// The client was authenticated by its registered method and may use this grant. Called again if something
     /// changed before the issue was committed.
-    async fn prove(&self, op: &Op, client: &Authenticated, params: &Params, now: Timestamp) -> Result<Issue>;
+    async fn prove(&self, op: &Op, asked: &Asked<'_>) -> Result<Issue>;
 }
 
 pub const GRANTS: &[&dyn Grant] = &[

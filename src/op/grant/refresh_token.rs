@@ -2,10 +2,9 @@
 //! the same successor again, so that a lost answer or parallel requests leave one lineage; anything later is theft,
 //! and ends the family (RFC 9700 §4.14.2).
 
-use super::{Grant, asked_scope, lineage};
+use super::{Asked, Grant, asked_scope, lineage};
 use crate::base::clock::Timestamp;
 use crate::op::Op;
-use crate::op::client_auth::Authenticated;
 use crate::op::error::{Code, Error, Result, invalid_grant};
 use crate::op::record::client::Client;
 use crate::op::record::family::{Authorization, Family, Lineage};
@@ -34,7 +33,8 @@ impl Grant for RefreshTokenGrant {
         client.may_use_grant(self.name()) || client.may_use_grant("authorization_code")
     }
 
-    async fn prove(&self, op: &Op, client: &Authenticated, params: &Params, now: Timestamp) -> Result<Issue> {
+    async fn prove(&self, op: &Op, asked: &Asked<'_>) -> Result<Issue> {
+        let Asked { client, params, now, .. } = *asked;
         let presented = params.required("refresh_token")?;
         let token = RefreshToken::read(op, presented).ok_or_else(invalid)?;
         let found = record::get::<Family>(op.store(), token.family.clone(), now).await?;
@@ -56,7 +56,7 @@ impl Grant for RefreshTokenGrant {
             }
             Use::Repeats(next) => (next, check::<Family>(family.id.clone(), Expect::Alive)),
         };
-        issue(op, family, scope, resources, next.write(op), change, now).await
+        issue(op, family, asked, Given { scope, resources, refresh: next.write(op), change }).await
     }
 }
 
@@ -103,15 +103,16 @@ fn narrow_scope(authorization: &Authorization, client: &Client, params: &Params)
     Ok(asked)
 }
 
-async fn issue(
-    op: &Op,
-    family: Family,
+/// What a use of the token gives.
+struct Given {
     scope: Vec<String>,
     resources: Vec<String>,
     refresh: String,
     change: Change,
-    now: Timestamp,
-) -> Result<Issue> {
+}
+
+async fn issue(op: &Op, family: Family, asked: &Asked<'_>, given: Given) -> Result<Issue> {
+    let now = asked.now;
     let sid = match &family.authorization.sid {
         Some(sid) if session_lives(op, sid, now).await? => Some(sid.clone()),
         // Back-Channel Logout §2.7: with `offline_access` the family outlives the session, but is no part of it.
@@ -121,15 +122,17 @@ async fn issue(
     };
     Ok(Issue {
         family: Some(Descent { id: family.id, ends: family.expires }),
-        authorization: family.authorization,
         sid,
         since: family.created,
-        refresh: Some(refresh),
+        refresh: Some(given.refresh),
         // OpenID Connect Core §12.2: an ID token of a refresh has no need of it.
         nonce: None,
-        scope,
-        resources,
-        changes: vec![change],
+        scope: given.scope,
+        resources: given.resources,
+        authorization_details: family.authorization.authorization_details.clone(),
+        confirmation: asked.confirmation.clone(),
+        changes: vec![given.change],
+        authorization: family.authorization,
     })
 }
 

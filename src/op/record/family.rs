@@ -1,10 +1,12 @@
 //! A family: every token descended from one authorization. Its mark is what revokes them all.
 
+use super::confirmation::Confirmation;
 use crate::base::clock::Timestamp;
 use crate::store::IndexKey;
 use crate::store::record::{Record, index};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What a person authorized, and how sure we are of the person.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -29,6 +31,12 @@ pub struct Authorization {
     pub offline: bool,
     /// The request asked for `auth_time` in the ID token (`max_age`, `require_auth_time`).
     pub wants_auth_time: bool,
+    /// Granted authorization details (RFC 9396 §7), each an object with a `type`.
+    pub authorization_details: Vec<Value>,
+    /// What its refresh tokens are bound to (RFC 9449 §5, RFC 8705 §4).
+    pub confirmation: Confirmation,
+    /// Who acts for the subject (RFC 8693 §4.1).
+    pub act: Option<Value>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ pub mod access;
 pub mod account;
 pub mod client;
 pub mod code;
+pub mod confirmation;
 pub mod consent;
 pub mod denied;
 pub mod family;

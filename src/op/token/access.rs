@@ -4,8 +4,10 @@ use super::introspect::Facts;
 use crate::base::clock::Timestamp;
 use crate::base::encode::{base64url, from_base64url_exact};
 use crate::base::random::{NoRandomness, Random};
+use crate::op::record::confirmation::Confirmation;
 use crate::op::subject;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// RFC 9068 §2.1.
 pub const TYP: &str = "at+jwt";
@@ -30,6 +32,15 @@ pub struct AccessClaims {
     pub auth_time: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acr: Option<String>,
+    /// RFC 7800 §3.1.
+    #[serde(default, skip_serializing_if = "Confirmation::is_empty")]
+    pub cnf: Confirmation,
+    /// RFC 9396 §9.1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details: Vec<Value>,
+    /// RFC 8693 §4.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Value>,
 }
 
 /// RFC 7519 §4.1.3.
@@ -58,6 +69,9 @@ impl AccessClaims {
             sid: facts.sid.clone(),
             auth_time: facts.auth_time,
             acr: facts.acr.clone(),
+            cnf: facts.confirmation.clone(),
+            authorization_details: facts.authorization_details.clone(),
+            act: facts.act.clone(),
         }
     }
 

@@ -83,6 +83,7 @@ pub(crate) fn grant(op: &Op, client_id: &str, sid: &str, scope: &str) -> CodeGra
             acr: Some("pwd".into()),
             amr: vec!["pwd".into()],
             wants_auth_time: true,
+            ..Authorization::default()
         },
         redirect_uri: REDIRECT.into(),
         code_challenge: None,

@@ -11,11 +11,13 @@ use crate::jose::jws::MAX_TOKEN;
 use crate::jose::{Algorithm, Expiry, KeySource, Rules, Typ, verify};
 use crate::op::Op;
 use crate::op::record::access::Access;
+use crate::op::record::confirmation::Confirmation;
 use crate::op::record::denied::Denied;
 use crate::op::record::family::Family;
 use crate::op::record::session::Session;
 use crate::store::Fault;
 use crate::store::record::{self, Stored};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +48,12 @@ pub struct Facts {
     pub expires: Timestamp,
     pub auth_time: Option<Timestamp>,
     pub acr: Option<String>,
+    /// What the token is bound to: whoever presents it must prove that too.
+    pub confirmation: Confirmation,
+    /// RFC 9396 §9.
+    pub authorization_details: Vec<Value>,
+    /// RFC 8693 §4.1.
+    pub act: Option<Value>,
     /// Ends when any parent ends.
     pub life: Arc<Life>,
 }
@@ -229,6 +237,9 @@ async fn judge(
         expires: claims.exp,
         auth_time: claims.auth_time,
         acr: claims.acr,
+        confirmation: claims.cnf,
+        authorization_details: claims.authorization_details,
+        act: claims.act,
         life,
     }))
 }

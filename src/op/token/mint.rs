@@ -17,6 +17,7 @@ use crate::op::error::{
 };
 use crate::op::record::access::Access;
 use crate::op::record::code::Code;
+use crate::op::record::confirmation::Confirmation;
 use crate::op::record::family::Authorization;
 use crate::op::record::session::Session;
 use crate::op::settings::Format;
@@ -100,6 +101,10 @@ pub struct Issue {
     /// The scope and resources of this answer (may be narrower than the authorization's).
     pub scope: Vec<String>,
     pub resources: Vec<String>,
+    /// The authorization details of this answer (RFC 9396 §7).
+    pub authorization_details: Vec<Value>,
+    /// What the access token is bound to.
+    pub confirmation: Confirmation,
     /// The grant's own changes (code spent, family written), committed together with the parents' checks.
     pub changes: Vec<Change>,
 }
@@ -120,6 +125,9 @@ pub struct TokenAnswer {
     pub scope: String,
     pub refresh_token: Option<String>,
     pub id_token: Option<String>,
+    /// `Bearer` or `DPoP`.
+    pub token_type: &'static str,
+    pub authorization_details: Vec<Value>,
 }
 
 /// Why nothing was minted.
@@ -160,7 +168,7 @@ pub async fn mint(
     let id_token =
         openid.then(|| id_token::sign(op, client.client(), &issue, &access_token, now)).transpose()?;
 
-    let Issue { mut changes, refresh, scope, .. } = issue;
+    let Issue { mut changes, refresh, scope, authorization_details, .. } = issue;
     changes.extend(stored);
     // What writes nothing needs no commit: a parent that ends after it was looked at ends the life, and its mark is
     // not older than the token.
@@ -172,9 +180,17 @@ pub async fn mint(
             Err(fault) => return Err(fault.into()),
         }
     }
+    let token_type = facts.confirmation.token_type();
     introspect::remember(op, &access_token, Arc::new(facts));
-    let expires_in = now.until(expires);
-    Ok(TokenAnswer { access_token, expires_in, scope: scope.join(" "), refresh_token: refresh, id_token })
+    Ok(TokenAnswer {
+        access_token,
+        expires_in: now.until(expires),
+        scope: scope.join(" "),
+        refresh_token: refresh,
+        id_token,
+        token_type,
+        authorization_details,
+    })
 }
 
 /// What an access token is made of.
@@ -293,6 +309,9 @@ fn facts(
         // A client that acts for itself has not authenticated as a person does.
         auth_time: account.is_some().then_some(a.auth_time),
         acr: a.acr.clone(),
+        confirmation: issue.confirmation.clone(),
+        authorization_details: issue.authorization_details.clone(),
+        act: a.act.clone(),
         account,
         scope: issue.scope.clone(),
         audience,

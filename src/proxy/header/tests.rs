@@ -29,6 +29,9 @@ fn facts(username: Option<&str>) -> Facts {
         expires: Timestamp(1),
         auth_time: None,
         acr: None,
+        confirmation: Default::default(),
+        authorization_details: Vec::new(),
+        act: None,
         life: Life::root(),
     }
 }

@@ -203,6 +203,9 @@ mod tests {
             expires: Timestamp(1),
             auth_time: None,
             acr: None,
+            confirmation: Default::default(),
+            authorization_details: Vec::new(),
+            act: None,
             life: Life::root(),
         });
         let rule = |resource: &str, scopes: &[&str], any: &[&str]| settings::Bearer {
