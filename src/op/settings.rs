@@ -1,6 +1,9 @@
 //! What an operator may say of the provider. The doc comments are the manual (conf/REFERENCE.md).
 
 mod faults;
+mod webfinger;
+
+pub use webfinger::WebFinger;
 
 use crate::base::scalar::{Size, Span};
 use schemars::JsonSchema;
@@ -72,6 +75,9 @@ pub struct Settings {
     /// Caps on what a request may bring.
     #[serde(default)]
     pub limits: Limits,
+    /// WebFinger.
+    #[serde(default)]
+    pub webfinger: WebFinger,
 }
 
 fn mount() -> String {

@@ -14,6 +14,7 @@ pub(super) mod userinfo;
 mod authorization;
 mod interaction;
 mod session;
+mod webfinger;
 
 use super::error::{Error, Result};
 use super::{Op, Peer};
@@ -89,6 +90,7 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &revocation::Revocation,
     &registration::Registration,
     &jwks::Jwks,
+    &webfinger::WebFinger,
 ];
 
 /// A request that no row answers, as its own error.

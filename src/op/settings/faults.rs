@@ -9,10 +9,10 @@ use url::Url;
 
 /// RFC 6749 §4.1.2: the longest life of a code.
 const MAX_CODE: Duration = Duration::from_secs(600);
-/// Its paths are fixed by the specifications.
-const FIXED: &str = "configuration";
+/// Their paths are fixed by the specifications.
+const FIXED: [&str; 2] = ["configuration", "webfinger"];
 
-type Found = Vec<(String, String)>;
+pub(super) type Found = Vec<(String, String)>;
 
 impl Settings {
     /// Everything that is wrong: the path below `op`, and what to do.
@@ -32,12 +32,14 @@ impl Settings {
         self.paths(&mut found);
         self.resources(&mut found);
         self.lifetimes(&mut found);
+        self.webfinger.faults(&mut found);
         found
     }
 
     fn paths(&self, found: &mut Found) {
         for (name, paths) in &self.paths {
-            let known = ENDPOINTS.iter().map(|endpoint| endpoint.name()).filter(|known| *known != FIXED);
+            let known =
+                ENDPOINTS.iter().map(|endpoint| endpoint.name()).filter(|known| !FIXED.contains(known));
             let known: Vec<_> = known.collect();
             if !known.contains(&name.as_str()) {
                 found.push((
