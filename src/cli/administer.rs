@@ -1,7 +1,7 @@
 //! `user`, `client`, `session` and `key`: a command for the provider, through the control socket of the server that
 //! runs, or straight into the store when none does.
 
-use super::args::{Client, ClientAdd, Common, Key, Session, User};
+use super::args::{Client, ClientAdd, ClientToken, Common, Key, Session, User};
 use super::{Failure, Outcome, load, password, say, unanswered};
 use crate::config::Loaded;
 use crate::observe::audit::{Actor, Audit};
@@ -9,7 +9,7 @@ use crate::observe::stamp;
 use crate::op;
 use crate::server::control::client::{Fault as NoAnswer, ask};
 use crate::server::kit::Kit;
-use crate::{base::clock::Timestamp, store};
+use crate::{base::clock::Timestamp, base::scalar::Span, store};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -80,7 +80,40 @@ pub fn client(common: &Common, client: Client) -> Outcome {
             let reply = carried_out(common, json!({ "command": "client-remove", "client_id": client_id }))?;
             done(common, &reply, "is removed")
         }
+        Client::Token(token) => say::json(&carried_out(common, token_command(token)?)?),
+        Client::Tokens => {
+            let rows = carried_out(common, json!({ "command": "client-tokens" }))?;
+            let titles = [
+                ("TOKEN", "token_id"),
+                ("CREATED", "created"),
+                ("EXPIRES", "expires"),
+                ("USES LEFT", "uses"),
+                ("USED", "used"),
+                ("HOSTS", "redirect_hosts"),
+                ("SCOPES", "scopes"),
+            ];
+            listed(common, rows, &titles, &["created", "expires"])
+        }
+        Client::RevokeToken { token_id } => {
+            let command = json!({ "command": "client-revoke-token", "token_id": token_id });
+            done(common, &carried_out(common, command)?, "is revoked")
+        }
     }
+}
+
+fn token_command(token: ClientToken) -> Result<Value, Failure> {
+    let span = |text: String| {
+        serde_json::from_value::<Span>(text.into()).map_err(|fault| Failure(fault.to_string()))
+    };
+    let lifetime = token.expires.map(span).transpose()?.map(|span| span.0.as_secs());
+    let scopes: Vec<_> = token.scope.iter().flat_map(|scope| scope.split_whitespace()).collect();
+    Ok(json!({
+        "command": "client-token",
+        "uses": token.uses,
+        "lifetime": lifetime,
+        "redirect_hosts": token.redirect_host,
+        "scopes": scopes,
+    }))
 }
 
 /// The registration metadata that was typed.
@@ -202,7 +235,8 @@ fn done(common: &Common, reply: &Value, what: &str) -> Outcome {
     if common.json {
         return say::json(reply);
     }
-    let subject = ["username", "client_id"].iter().find_map(|key| reply.get(*key).and_then(Value::as_str));
+    let subject =
+        ["username", "client_id", "token_id"].iter().find_map(|key| reply.get(*key).and_then(Value::as_str));
     say::line(&format!("{} {what}", subject.unwrap_or("it")))
 }
 

@@ -186,6 +186,38 @@ pub enum Client {
     /// Remove a client and end its tokens.
     #[command(after_help = "Example:\n  oidcop-proxy client remove shop")]
     Remove { client_id: String },
+    /// Make an initial access token, shown once: whoever has it may register clients (`op.registration:
+    /// initial_access_token`).
+    #[command(
+        after_help = "Examples:\n  oidcop-proxy client token\n  oidcop-proxy client token --uses 5 --expires 7d\n  \
+                            oidcop-proxy client token --redirect-host shop.example --scope 'openid profile'"
+    )]
+    Token(ClientToken),
+    /// List the initial access tokens that are good.
+    #[command(after_help = "Example:\n  oidcop-proxy client tokens --json")]
+    Tokens,
+    /// Withdraw an initial access token; clients that were registered with it stay.
+    #[command(after_help = "Example:\n  oidcop-proxy client revoke-token 3xQ…")]
+    RevokeToken {
+        /// The token, as `client tokens` lists it.
+        token_id: String,
+    },
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct ClientToken {
+    /// How many clients may be registered with it [any number].
+    #[arg(long, value_name = "N")]
+    pub uses: Option<u64>,
+    /// How long it is good: 30m, 12h, 7d [until it is revoked].
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<String>,
+    /// A host that their redirect URIs may have; may be repeated [any].
+    #[arg(long, value_name = "HOST")]
+    pub redirect_host: Vec<String>,
+    /// The scopes they may register, separated by spaces [any].
+    #[arg(long)]
+    pub scope: Option<String>,
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -292,6 +324,9 @@ mod tests {
             "client show shop",
             "client rotate-secret shop",
             "client remove shop",
+            "client token --uses 5 --expires 7d --redirect-host shop.example --scope openid",
+            "client tokens",
+            "client revoke-token 3xQ",
             "session list --user ann",
             "session end Zr2x",
             "session end --user ann",

@@ -2,6 +2,7 @@
 //! disables, removes or ends is refused by the very next request.
 
 mod clients;
+mod initial_access;
 mod keys;
 mod sessions;
 mod users;
@@ -51,6 +52,24 @@ pub enum Command {
     ClientRemove {
         client_id: String,
     },
+    /// An initial access token (RFC 7591 §1.2) is made.
+    ClientToken {
+        /// How many clients may be registered with it; any number if left out.
+        #[serde(default)]
+        uses: Option<u64>,
+        /// Seconds; it never expires if left out.
+        #[serde(default)]
+        lifetime: Option<u64>,
+        #[serde(default)]
+        redirect_hosts: Vec<String>,
+        #[serde(default)]
+        scopes: Vec<String>,
+    },
+    ClientTokens,
+    ClientRevokeToken {
+        /// As `client tokens` lists it.
+        token_id: String,
+    },
     SessionList {
         #[serde(default)]
         username: Option<String>,
@@ -88,6 +107,9 @@ impl Command {
             Command::ClientShow { .. } => "client show",
             Command::ClientRotateSecret { .. } => "client rotate-secret",
             Command::ClientRemove { .. } => "client remove",
+            Command::ClientToken { .. } => "client token",
+            Command::ClientTokens => "client tokens",
+            Command::ClientRevokeToken { .. } => "client revoke-token",
             Command::SessionList { .. } => "session list",
             Command::SessionEnd { .. } => "session end",
             Command::KeyList => "key list",
@@ -103,6 +125,7 @@ impl Command {
             Command::UserList
                 | Command::ClientList
                 | Command::ClientShow { .. }
+                | Command::ClientTokens
                 | Command::SessionList { .. }
                 | Command::KeyList
         )
@@ -118,11 +141,17 @@ impl Command {
             Command::ClientShow { client_id }
             | Command::ClientRotateSecret { client_id }
             | Command::ClientRemove { client_id } => Some(client_id),
+            Command::ClientRevokeToken { token_id } => Some(token_id),
             Command::SessionEnd { sid, username } => sid.as_deref().or(username.as_deref()),
             Command::SessionList { username } => username.as_deref(),
             Command::KeyRevoke { kid } => Some(kid),
             Command::KeyRotate { alg } => alg.as_deref(),
-            Command::ClientAdd { .. } | Command::UserList | Command::ClientList | Command::KeyList => None,
+            Command::ClientAdd { .. }
+            | Command::ClientToken { .. }
+            | Command::ClientTokens
+            | Command::UserList
+            | Command::ClientList
+            | Command::KeyList => None,
         }
     }
 }
@@ -174,6 +203,11 @@ pub(super) async fn administer(op: &Op, command: Command) -> Reply {
         Command::ClientShow { client_id } => clients::show(op, &client_id).await,
         Command::ClientRotateSecret { client_id } => clients::rotate_secret(op, &client_id).await,
         Command::ClientRemove { client_id } => clients::remove(op, &client_id).await,
+        Command::ClientToken { uses, lifetime, redirect_hosts, scopes } => {
+            initial_access::make(op, uses, lifetime, redirect_hosts, scopes).await
+        }
+        Command::ClientTokens => initial_access::list(op).await,
+        Command::ClientRevokeToken { token_id } => initial_access::revoke(op, &token_id).await,
         Command::SessionList { username } => sessions::list(op, username.as_deref()).await,
         Command::SessionEnd { sid, username } => sessions::end(op, sid.as_deref(), username.as_deref()).await,
         Command::KeyList => keys::list(op).await,

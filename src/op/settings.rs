@@ -1,8 +1,11 @@
 //! What an operator may say of the provider. The doc comments are the manual (conf/REFERENCE.md).
 
 mod faults;
+mod software_statements;
+pub(crate) mod trust;
 mod webfinger;
 
+pub use software_statements::SoftwareStatements;
 pub use webfinger::WebFinger;
 
 use crate::base::scalar::{Size, Span};
@@ -34,6 +37,9 @@ pub struct Settings {
     /// Who may register clients at the registration endpoint.
     #[serde(default)]
     pub registration: Registration,
+    /// Software statements (RFC 7591 §2.3).
+    #[serde(default)]
+    pub software_statements: SoftwareStatements,
     /// What an authorization request for `offline_access` without `prompt=consent` gets.
     #[serde(default)]
     pub offline_access: OfflineAccess,
@@ -124,10 +130,12 @@ pub enum Format {
 
 /// Who may register clients (RFC 7591).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Registration {
     /// Anybody.
     Open,
+    /// Whoever brings an initial access token; `oidcop-proxy client token` makes them.
+    InitialAccessToken,
     /// Nobody: clients come from `clients_file` and the command line.
     #[default]
     Closed,
@@ -171,7 +179,8 @@ pub struct Lifetimes {
     pub interaction: Span,
     /// A remembered consent.
     pub consent: Span,
-    /// A generated client secret; 0 = does not expire.
+    /// A generated client secret; 0 = does not expire. A client with a secret that expires gets a new one with each
+    /// update of its registration.
     pub client_secret: Span,
 }
 

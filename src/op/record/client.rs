@@ -78,6 +78,9 @@ pub struct Metadata {
     pub software_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
+    /// RFC 7591 §2.3, as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software_statement: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token_encrypted_response_alg: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ pub mod confirmation;
 pub mod consent;
 pub mod denied;
 pub mod family;
+pub mod initial_access;
 pub mod interaction;
 pub mod key;
 pub mod mark;

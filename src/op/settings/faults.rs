@@ -33,6 +33,7 @@ impl Settings {
         self.resources(&mut found);
         self.lifetimes(&mut found);
         self.webfinger.faults(&mut found);
+        self.software_statements.faults(&mut found);
         found
     }
 

@@ -1,8 +1,10 @@
 //! Client registration (RFC 7591, OpenID Connect Registration 1.0) and its management (RFC 7592), at
 //! `…/registration` and `…/registration/CLIENT`.
 
+mod gate;
 pub(crate) mod metadata;
 mod sector;
+mod statement;
 
 #[cfg(test)]
 mod tests;
@@ -11,8 +13,8 @@ use super::{Call, Cors, Endpoint, ErrorForm};
 use crate::base::clock::Timestamp;
 use crate::base::encode::base64url;
 use crate::base::secret::{equal, sha256};
-use crate::op::error::{Code, Error, Result, invalid_request};
-use crate::op::record::client::Client;
+use crate::op::error::{Code, Error, Result, invalid_request, unavailable};
+use crate::op::record::client::{Client, Metadata};
 use crate::op::serve::{address, json, set};
 use crate::op::settings::Registration as Mode;
 use crate::op::throttle::Counter;
@@ -48,18 +50,24 @@ impl Endpoint for Registration {
         true
     }
     fn describe(&self, op: &Op, metadata: &mut Map<String, Value>) {
-        if op.settings.registration == Mode::Open {
+        if op.settings.registration != Mode::Closed {
             metadata.insert("registration_endpoint".into(), address(op, self).into());
         }
     }
 
     async fn answer(&self, op: &Op, call: Call<'_>) -> Result<Response<Bytes>> {
         match (call.request.method(), call.rest.strip_prefix('/')) {
-            (&Method::POST, None) => create(op, &call).await,
+            (&Method::POST, None) => match create(op, &call).await {
+                Err(error) if error.code == Code::InvalidToken => Ok(unauthorized(op, &error)),
+                other => other,
+            },
             (_, None) => Err(Error::new(Code::MethodNotAllowed, "Register with POST")),
             (&Method::POST, Some(_)) => Err(Error::new(Code::MethodNotAllowed, "Use GET, PUT or DELETE")),
             (method, Some(client_id)) => match presented(op, &call, client_id).await? {
-                None => Ok(unauthorized(op)),
+                None => {
+                    let says = "The registration access token is not valid here";
+                    Ok(unauthorized(op, &Error::new(Code::InvalidToken, says)))
+                }
                 Some((stored, token)) => match *method {
                     Method::PUT => update(op, &call, stored, &token).await,
                     Method::DELETE => remove(op, &stored.record, call.now).await,
@@ -80,22 +88,48 @@ pub(crate) struct Made {
     pub registration_token: Option<String>,
 }
 
+/// How often a registration is tried again because others use the same initial access token.
+const ATTEMPTS: usize = 64;
+
 async fn create(op: &Op, call: &Call<'_>) -> Result<Response<Bytes>> {
-    if op.settings.registration != Mode::Open {
-        return Err(Error::new(Code::AccessDenied, "Registration is closed: ask the operator for a client"));
-    }
     let counter = Counter::registrations(&op.settings.throttle, call.peer.address);
     op.shared.throttle.spend(&counter, call.now)?;
-    let sent = members(op, call)?;
-    let made = make(op, &sent, "registration", call.now).await?;
-    let body = description(op, &made.client, made.secret.as_deref(), made.registration_token.as_deref());
-    Ok(json(StatusCode::CREATED, &body))
+    let mut pass = gate::admit(op, call).await?;
+    let mut sent = members(op, call)?;
+    let software_statement = statement::apply(op, &mut sent, None, call.now).await?;
+    let metadata = metadata::validate(&op.settings, &sent).map_err(|refusal| refusal.error)?;
+    pass.allows(&metadata)?;
+    sector::check(op, &metadata).await?;
+    let made = complete(op, Metadata { software_statement, ..metadata }, "registration", call.now)?;
+    for _ in 0..ATTEMPTS {
+        let mut changes = pass.spend()?;
+        changes.push(put(&made.client, Expect::Absent)?);
+        match op.store().commit(changes, Durability::Durable, call.now).await {
+            Ok(_) => {
+                let (secret, token) = (made.secret.as_deref(), made.registration_token.as_deref());
+                return Ok(json(StatusCode::CREATED, &description(op, &made.client, secret, token)));
+            }
+            Err(fault) if fault.is_conflict() => {
+                pass = gate::admit(op, call).await?;
+                pass.allows(&made.client.metadata)?;
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Err(unavailable("the initial access token keeps changing"))
 }
 
-/// Validates, completes and stores a new client.
+/// Validates, completes and stores a new client of the operator's.
 pub(crate) async fn make(op: &Op, sent: &Map<String, Value>, origin: &str, now: Timestamp) -> Result<Made> {
     let metadata = metadata::validate(&op.settings, sent).map_err(|refusal| refusal.error)?;
     sector::check(op, &metadata).await?;
+    let made = complete(op, metadata, origin, now)?;
+    op.store().commit(vec![put(&made.client, Expect::Absent)?], Durability::Durable, now).await?;
+    Ok(made)
+}
+
+/// A client with this metadata, and what proves that it is the client.
+fn complete(op: &Op, metadata: Metadata, origin: &str, now: Timestamp) -> Result<Made> {
     let random = op.random();
     let secret = match metadata::needs_secret(&metadata.token_endpoint_auth_method) {
         true => Some(random.token()?),
@@ -114,7 +148,6 @@ pub(crate) async fn make(op: &Op, sent: &Map<String, Value>, origin: &str, now: 
         registration_token_digest: registration_token.as_deref().map(digest),
         metadata,
     };
-    op.store().commit(vec![put(&client, Expect::Absent)?], Durability::Durable, now).await?;
     Ok(Made { client, secret, registration_token })
 }
 
@@ -142,15 +175,7 @@ fn members(op: &Op, call: &Call<'_>) -> Result<Map<String, Value>> {
 /// The client whose registration access token was presented, with that token. What is wrong with the token and
 /// whether there is such a client looks the same (RFC 7592 §2).
 async fn presented(op: &Op, call: &Call<'_>, client_id: &str) -> Result<Option<(Stored<Client>, String)>> {
-    let mut headers = call.request.headers().get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (headers.next(), headers.next()) else { return Ok(None) };
-    let Some((scheme, token)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
-        return Ok(None);
-    };
-    if !scheme.eq_ignore_ascii_case("bearer") || client_id.len() > 200 {
-        return Ok(None);
-    }
-    let token = token.trim();
+    let Some(token) = gate::bearer(call).filter(|_| client_id.len() <= 200) else { return Ok(None) };
     let stored = get::<Client>(op.store(), client_id.to_owned(), call.now).await?;
     let fits = |stored: &Stored<Client>| {
         let known = stored.record.registration_token_digest.as_deref().unwrap_or("");
@@ -159,8 +184,9 @@ async fn presented(op: &Op, call: &Call<'_>, client_id: &str) -> Result<Option<(
     Ok(stored.filter(fits).map(|stored| (stored, token.to_owned())))
 }
 
-fn unauthorized(op: &Op) -> Response<Bytes> {
-    let body = json!({ "error": "invalid_token", "error_description": "The registration access token is not valid here" });
+/// RFC 6750 §3.
+fn unauthorized(op: &Op, error: &Error) -> Response<Bytes> {
+    let body = json!({ "error": error.code.wire(), "error_description": error.description() });
     let mut response = json(StatusCode::UNAUTHORIZED, &body);
     let challenge = format!("Bearer realm=\"{}\", error=\"invalid_token\"", op.settings.issuer);
     set(&mut response, header::WWW_AUTHENTICATE, &challenge);
@@ -169,7 +195,7 @@ fn unauthorized(op: &Op) -> Response<Bytes> {
 
 /// RFC 7592 §2.2: the whole of the metadata is replaced; a member left out is reset.
 async fn update(op: &Op, call: &Call<'_>, stored: Stored<Client>, token: &str) -> Result<Response<Bytes>> {
-    let sent = members(op, call)?;
+    let mut sent = members(op, call)?;
     for member in [
         "registration_access_token",
         "registration_client_uri",
@@ -191,16 +217,18 @@ async fn update(op: &Op, call: &Call<'_>, stored: Stored<Client>, token: &str) -
             return Err(invalid_request("client_secret must be the client's own"));
         }
     }
+    let known = old.metadata.software_statement.as_deref();
+    let software_statement = statement::apply(op, &mut sent, known, call.now).await?;
     let metadata = metadata::validate(&op.settings, &sent).map_err(|refusal| refusal.error)?;
     sector::check(op, &metadata).await?;
+    let metadata = Metadata { software_statement, ..metadata };
     let needs = metadata::needs_secret(&metadata.token_endpoint_auth_method);
-    // A client that turns to a secret gets one; one that keeps its secret is told nothing new.
-    let secret = if needs && old.secret_digest.is_none() { Some(op.random().token()?) } else { None };
+    // A client that turns to a secret gets one, and one whose secret expires a new one (RFC 7592 §2.2: the answer may
+    // hold another). One that keeps its secret is told nothing new.
+    let renews = needs && (old.secret_digest.is_none() || old.secret_expires.is_some());
+    let secret = if renews { Some(op.random().token()?) } else { None };
     let secret_digest = secret.as_deref().map(digest).or(old.secret_digest.clone()).filter(|_| needs);
-    let secret_expires = match secret {
-        Some(_) => secret_expiry(op, call.now),
-        None => old.secret_expires.filter(|_| needs),
-    };
+    let secret_expires = secret.as_ref().and(secret_expiry(op, call.now));
     let client = Client { secret_digest, secret_expires, metadata, ..old };
     let change = put(&client, Expect::Version(stored.version))?;
     op.store().commit(vec![change], Durability::Durable, call.now).await?;
