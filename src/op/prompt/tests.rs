@@ -317,6 +317,34 @@ async fn a_session_ends_by_idleness_by_age_and_with_its_account() {
 }
 
 #[tokio::test]
+async fn who_signs_in_within_the_second_of_a_new_password_is_told_to_wait_and_then_gets_in() {
+    let mut walk = Walk::new().await;
+    walk.through(&request(&[]), ALICE).await;
+    let change = json!({"command": "user-passwd", "username": "alice", "password": "looking-glass"});
+    walk.op.administer(serde_json::from_value(change).unwrap()).await.unwrap();
+    let login = walk.open(&request(&[])).await;
+    let wait = walk.sign_in(&login, ("alice", "looking-glass")).await;
+    assert_eq!(
+        (wait.response.status(), header(&wait.response, "retry-after")),
+        (StatusCode::SERVICE_UNAVAILABLE, "1")
+    );
+    assert!(wait.has("sign-in") && wait.has("problem"), "it is said, and may be tried again");
+    advance(&walk, 1);
+    assert!(walk.sign_in(&wait, ALICE).await.has("problem"), "the old password is over");
+    assert!(walk.sign_in(&wait, ("alice", "looking-glass")).await.answer().has_code());
+}
+
+#[tokio::test]
+async fn an_identifier_of_its_own_is_promised_only_where_it_is_one() {
+    let mut walk = Walk::new().await;
+    walk::client(&walk.op, "pairwise", json!({"subject_type": "pairwise"})).await;
+    let login = walk.open(&request(&[])).await;
+    assert!(!walk.sign_in(&login, ALICE).await.html.contains("identifier of its own"));
+    let consent = walk.open(&request(&[("client_id", "pairwise")])).await;
+    assert!(consent.html.contains("identifier of its own"));
+}
+
+#[tokio::test]
 async fn an_expired_interaction_says_so() {
     let mut walk = Walk::new().await;
     let login = walk.open(&request(&[])).await;

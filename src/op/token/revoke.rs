@@ -16,7 +16,7 @@ use crate::op::record::family::Family;
 use crate::op::record::mark::Mark;
 use crate::op::record::session::Session;
 use crate::store::record::{self, Stored, delete, put};
-use crate::store::{Durability, Expect};
+use crate::store::{Change, Durability, Expect, Fault};
 
 /// How often a change is tried again when somebody else was faster.
 const ATTEMPTS: usize = 16;
@@ -102,7 +102,7 @@ pub async fn session(op: &Op, sid: &str, now: Timestamp) -> Result<Option<Sessio
 
 /// Ends all that was issued to a client so far; `disable`: nothing new is issued either.
 pub async fn client(op: &Op, client_id: &str, disable: bool) -> Result<()> {
-    mark(op, Mark::of_client(client_id), disable).await?;
+    mark(op, Mark::of_client(client_id), disable, Vec::new()).await?;
     op.lives().end(&Parent::Client(client_id.to_owned())).await;
     Ok(())
 }
@@ -110,7 +110,12 @@ pub async fn client(op: &Op, client_id: &str, disable: bool) -> Result<()> {
 /// Ends all that was issued for an account so far, its sessions too; `disable`: nothing new is issued
 /// either, until [`enable_account`].
 pub async fn account(op: &Op, account: &str, disable: bool) -> Result<()> {
-    mark(op, Mark::of_account(account), disable).await?;
+    account_with(op, account, disable, Vec::new()).await
+}
+
+/// The same, and `changes` (a new password, say) in one commit with the mark, or nothing at all.
+pub async fn account_with(op: &Op, account: &str, disable: bool, changes: Vec<Change>) -> Result<()> {
+    mark(op, Mark::of_account(account), disable, changes).await?;
     op.lives().end(&Parent::Account(account.to_owned())).await;
     Ok(())
 }
@@ -133,18 +138,21 @@ pub async fn enable_account(op: &Op, account: &str) -> Result<()> {
 }
 
 /// Writes the mark. A mark says "up to this second", so it is written again if the second passed while it was being
-/// written: nothing that was issued before the commit may be younger than the mark.
-async fn mark(op: &Op, of: String, disable: bool) -> Result<()> {
+/// written: nothing that was issued before the commit may be younger than the mark. `besides` is written with it once.
+async fn mark(op: &Op, of: String, disable: bool, mut besides: Vec<Change>) -> Result<()> {
     for _ in 0..ATTEMPTS {
         let now = op.now();
         let found = Marked::find(op, of.clone(), now).await?;
         let was_disabled = found.disabled();
         let before = found.record().map_or(Timestamp::default(), |mark| mark.dead_since);
         let mark = Mark { of: of.clone(), dead_since: now.max(before), disabled: disable || was_disabled };
-        match op.store().commit(vec![put(&mark, found.unchanged())?], Durability::Durable, now).await {
+        let mut changes = vec![put(&mark, found.unchanged())?];
+        changes.extend(besides.iter().cloned());
+        match op.store().commit(changes, Durability::Durable, now).await {
             Ok(_) if op.now() <= mark.dead_since => return Ok(()),
-            Ok(_) => {}
-            Err(fault) if fault.is_conflict() => {}
+            Ok(_) => besides.clear(),
+            // Somebody else marked it meanwhile.
+            Err(Fault::Conflict { position: 0 }) => {}
             Err(fault) => return Err(fault.into()),
         }
     }
