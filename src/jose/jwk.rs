@@ -2,6 +2,7 @@
 //! private or symmetric key make a key unusable and are told to the caller, never kept.
 
 use super::alg::{Algorithm, Family};
+use super::jwe::{EncryptionKey, JweAlg};
 use super::thumbprint::thumbprint;
 use super::{Fault, json};
 use crate::base::encode::{base64url, from_base64url};
@@ -56,10 +57,7 @@ impl Jwk {
                 return Err(Fault::Key("it is not for verifying"));
             }
         }
-        let kid = optional(members, "kid")?;
-        if kid.is_some_and(|kid| kid.len() > MAX_KID) {
-            return Err(Fault::TooLarge { what: "kid", most: MAX_KID });
-        }
+        let kid = kid(members)?;
         let alg = match optional(members, "alg")? {
             None => None,
             Some(name) => Some(Algorithm::parse(name).ok_or(Fault::Algorithm)?),
@@ -163,19 +161,7 @@ impl Material {
     fn check(&self) -> Result<DecodingKey, Fault> {
         match self {
             Material::Rsa { n, e } => {
-                // RFC 7518 §3.3: 2048 bits or more; the upper cap bounds the cost of a verification.
-                let bits = n
-                    .first()
-                    .map_or(0, |first| n.len() * 8 - usize::try_from(first.leading_zeros()).unwrap_or(8));
-                if !(2_048..=8_192).contains(&bits) {
-                    return Err(Fault::Key("its RSA modulus is not between 2048 and 8192 bits"));
-                }
-                let small = e.len() <= 8
-                    && e.last().is_some_and(|last| last % 2 == 1)
-                    && e.as_slice() > [1].as_slice();
-                if !small || e.first() == Some(&0) {
-                    return Err(Fault::Key("its RSA exponent is not acceptable"));
-                }
+                check_rsa(n, e)?;
                 Ok(DecodingKey::from_rsa_raw_components(n, e))
             }
             Material::Ec { family, x, y, .. } => {
@@ -194,10 +180,25 @@ impl Material {
     }
 }
 
+/// RFC 7518 §3.3, §4.3: 2048 bits or more; the upper cap bounds the cost of an operation.
+pub(super) fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), Fault> {
+    let bits = n.first().map_or(0, |first| n.len() * 8 - usize::try_from(first.leading_zeros()).unwrap_or(8));
+    if !(2_048..=8_192).contains(&bits) {
+        return Err(Fault::Key("its RSA modulus is not between 2048 and 8192 bits"));
+    }
+    let small = e.len() <= 8 && e.last().is_some_and(|last| last % 2 == 1) && e > [1].as_slice();
+    if !small || e.first() == Some(&0) {
+        return Err(Fault::Key("its RSA exponent is not acceptable"));
+    }
+    Ok(())
+}
+
 /// The usable public keys of a party. RFC 7517 §5: keys that are not understood are passed over.
 #[derive(Clone, Default, Debug)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
+    /// A key that does not say what it is for stands here too.
+    encryption: Vec<EncryptionKey>,
     private_members: bool,
 }
 
@@ -224,6 +225,7 @@ impl JwkSet {
         let objects: Vec<_> = listed.iter().filter_map(Value::as_object).collect();
         Ok(JwkSet {
             keys: objects.iter().filter_map(|members| Jwk::parse(members).ok()).collect(),
+            encryption: objects.iter().filter_map(|members| EncryptionKey::parse(members).ok()).collect(),
             private_members: objects.iter().any(|members| has_private_members(members)),
         })
     }
@@ -232,18 +234,34 @@ impl JwkSet {
         &self.keys
     }
 
+    /// What to encrypt to with `alg`: the first key that says `use: enc` and this `alg`; without one, the first that
+    /// says `use: enc`; without one, the first that does not say otherwise.
+    pub fn encryption_key(&self, alg: JweAlg) -> Option<&EncryptionKey> {
+        let mut best: Option<((bool, bool), &EncryptionKey)> = None;
+        for key in &self.encryption {
+            let Some(fitness) = key.fitness(alg) else { continue };
+            if best.is_none_or(|(known, _)| fitness > known) {
+                best = Some((fitness, key));
+            }
+        }
+        best.map(|(_, key)| key)
+    }
+
     /// The set gives private or symmetric keys away. They are never used; a registration should be refused for it.
     pub fn has_private_members(&self) -> bool {
         self.private_members
     }
 }
 
-fn has_private_members(members: &Map<String, Value>) -> bool {
+pub(super) fn has_private_members(members: &Map<String, Value>) -> bool {
     PRIVATE.iter().any(|name| members.contains_key(*name))
 }
 
 /// A text that may be missing but must not be of another type.
-fn optional<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'a str>, Fault> {
+pub(super) fn optional<'a>(
+    members: &'a Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<&'a str>, Fault> {
     match members.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -251,17 +269,33 @@ fn optional<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<O
     }
 }
 
+pub(super) fn kid(members: &Map<String, Value>) -> Result<Option<&str>, Fault> {
+    let kid = optional(members, "kid")?;
+    if kid.is_some_and(|kid| kid.len() > MAX_KID) {
+        return Err(Fault::TooLarge { what: "kid", most: MAX_KID });
+    }
+    Ok(kid)
+}
+
 fn bytes(members: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, Fault> {
     let text = optional(members, name)?.ok_or(Fault::Key("a member is missing"))?;
     from_base64url(text).ok_or(Fault::Malformed("a member of a key is not base64url"))
 }
 
-fn material(members: &Map<String, Value>) -> Result<Material, Fault> {
-    let exactly = |name, size| match bytes(members, name) {
-        // RFC 7518 §6.2.1.2: the full size of a coordinate, zeros included.
+/// RFC 7518 §6.2.1.2: the full size of a coordinate, zeros included.
+pub(super) fn coordinate(
+    members: &Map<String, Value>,
+    name: &'static str,
+    size: usize,
+) -> Result<Vec<u8>, Fault> {
+    match bytes(members, name) {
         Ok(value) if value.len() != size => Err(Fault::Key("a coordinate is not of its curve's size")),
         other => other,
-    };
+    }
+}
+
+pub(super) fn material(members: &Map<String, Value>) -> Result<Material, Fault> {
+    let exactly = |name, size| coordinate(members, name, size);
     let kty = optional(members, "kty")?.ok_or(Fault::Key("kty is missing"))?;
     let crv = optional(members, "crv")?;
     match (kty, crv) {

@@ -1,10 +1,12 @@
-//! JOSE as this house needs it: keys, signatures, one strict verifier. RFC 7515, 7517, 7518, 7519, 7638, 8037, 9864.
+//! JOSE as this house needs it: keys, signatures, one strict verifier, encryption. RFC 7515, 7516, 7517, 7518, 7519,
+//! 7638, 8037, 9864.
 //!
 //! Deliberately absent: `alg: none` cannot be expressed, MACs are a type of their own and never meet public keys, and
 //! nothing a token says about where its key lies (`jku`, `x5u`, `jwk`, `x5c`) is ever looked at.
 
 pub mod alg;
 mod json;
+pub mod jwe;
 pub mod jwk;
 pub mod jws;
 pub mod key;
@@ -14,6 +16,7 @@ pub mod rotation;
 pub mod thumbprint;
 
 pub use alg::{Algorithm, Family, MacAlgorithm};
+pub use jwe::{DecryptionKey, Encryption, EncryptionKey, JweAlg, JweEnc, KeyKind};
 pub use jwk::{Jwk, JwkSet};
 pub use jws::{Audience, Expiry, Header, Jws, KeySource, Rules, Typ, Verified, verify};
 pub use key::SigningKey;
@@ -36,7 +39,7 @@ pub enum Fault {
     #[error("a JSON member stands twice")]
     Duplicate,
     /// An algorithm that is unknown or was not agreed on.
-    #[error("the signature algorithm is not acceptable here")]
+    #[error("the algorithm is not acceptable here")]
     Algorithm,
     /// A header parameter that must be understood and is not (RFC 7515 §4.1.11), or that changes what is signed.
     #[error("the header asks for {0}, which is not supported")]
@@ -49,6 +52,9 @@ pub enum Fault {
     UnknownKey,
     #[error("the signature does not verify")]
     Signature,
+    /// Whatever is wrong with an encrypted token beyond its outer form: one fault for all of it.
+    #[error("the token does not decrypt")]
+    Decryption,
     /// A claim that is missing, of the wrong JSON type, or not what it must be.
     #[error("the claim {name} {why}")]
     Claim { name: String, why: &'static str },

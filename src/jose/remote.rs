@@ -3,6 +3,7 @@
 //! however many wait for it.
 
 use super::Fault;
+use super::jwe::{EncryptionKey, JweAlg};
 use super::jwk::{JwkSet, MAX_SET};
 use super::jws::{Jws, KeySource, Rules, Verified, verify};
 use crate::base::cache::Cache;
@@ -93,6 +94,15 @@ impl RemoteKeys {
             KeysOf::Inline(_) => Err(Fault::UnknownKey),
             KeysOf::Uri(uri) => self.0.remembered(uri, true).await,
         }
+    }
+
+    /// The party's key to encrypt to with `alg` ([`JwkSet::encryption_key`]). If its set has none, it is fetched again, as
+    /// seldom as that is allowed.
+    pub async fn encryption_key(&self, of: KeysOf<'_>, alg: JweAlg) -> Result<EncryptionKey, Fault> {
+        if let Some(key) = self.key_set(of).await?.encryption_key(alg) {
+            return Ok(key.clone());
+        }
+        self.newer_key_set(of).await?.encryption_key(alg).cloned().ok_or(Fault::UnknownKey)
     }
 
     /// Verifies `token` with the party's keys. If none fits (or, for a token that names no key, none verifies) they are
