@@ -2,8 +2,9 @@
 
 use crate::base::random::{NoRandomness, Random};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use ring::{digest, hmac};
+use ring::{digest, hmac, pbkdf2};
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -47,6 +48,13 @@ pub fn sha256(bytes: &[u8]) -> Digest {
 /// In time that depends on the lengths only.
 pub fn equal(left: &[u8], right: &[u8]) -> bool {
     subtle::ConstantTimeEq::ct_eq(left, right).into()
+}
+
+/// PBKDF2 with HMAC-SHA-256 (RFC 8018 §5.2), 32 bytes: blocks for as long as so many iterations take.
+pub fn pbkdf2_sha256(iterations: NonZeroU32, salt: &[u8], password: &[u8]) -> Digest {
+    let mut out = [0; 32];
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, password, &mut out);
+    out
 }
 
 /// HMAC-SHA-256 over parts that cannot be confused: each is preceded by its length (a MAC over a plain

@@ -32,7 +32,7 @@ struct Inner {
     headers: Vec<(&'static str, String)>,
 }
 
-enum Pair {
+pub(super) enum Pair {
     Rsa(RsaKeyPair),
     Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
@@ -53,7 +53,7 @@ impl SigningKey {
             }
             Family::Ed25519 => Pair::Ed25519(Ed25519KeyPair::generate().map_err(failed)?),
         };
-        SigningKey::new(alg, Arc::new(pair))
+        SigningKey::new(alg, Arc::new(pair), None)
     }
 
     /// From PKCS#8 DER (RFC 5208, RFC 5958), as [`SigningKey::to_pkcs8`] wrote it or a tool made it.
@@ -67,7 +67,7 @@ impl SigningKey {
                 Pair::Ed25519(Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(rejected)?)
             }
         };
-        SigningKey::new(alg, Arc::new(pair))
+        SigningKey::new(alg, Arc::new(pair), None)
     }
 
     /// PKCS#8 DER. Whoever stores it seals it.
@@ -85,9 +85,17 @@ impl SigningKey {
         self.0.alg
     }
 
-    /// The RFC 7638 thumbprint of the public key.
+    /// The RFC 7638 thumbprint of the public key, unless the key was [`SigningKey::named`] otherwise.
     pub fn kid(&self) -> &str {
-        self.0.public.thumbprint()
+        self.0.public.kid().unwrap_or_else(|| self.0.public.thumbprint())
+    }
+
+    /// The same key under the `kid` it had elsewhere.
+    pub fn named(self, kid: &str) -> Result<SigningKey, Fault> {
+        if kid == self.kid() {
+            return Ok(self);
+        }
+        SigningKey::new(self.0.alg, self.0.pair.clone(), Some(kid))
     }
 
     /// The public half, with `kid` and `alg`.
@@ -102,7 +110,7 @@ impl SigningKey {
             Algorithm::Ed25519 => Algorithm::EdDSA,
             _ => return None,
         };
-        SigningKey::new(other, self.0.pair.clone()).ok()
+        SigningKey::new(other, self.0.pair.clone(), Some(self.kid())).ok()
     }
 
     /// The compact JWS over `claims` (JSON text): header `alg`, `kid`, `typ`.
@@ -137,11 +145,12 @@ impl SigningKey {
         token
     }
 
-    fn new(alg: Algorithm, pair: Arc<Pair>) -> Result<SigningKey, Fault> {
+    pub(super) fn new(alg: Algorithm, pair: Arc<Pair>, kid: Option<&str>) -> Result<SigningKey, Fault> {
         let material = pair.material(alg.family()).ok_or(Fault::Key("its public half cannot be read"))?;
         let bare = Jwk::new(None, None, material.clone())?;
-        let public = Jwk::new(Some(bare.thumbprint().to_owned()), Some(alg), material)?;
-        let headers = USUAL.map(|typ| (typ, header(alg, public.thumbprint(), typ))).into();
+        let kid = kid.unwrap_or_else(|| bare.thumbprint());
+        let headers = USUAL.map(|typ| (typ, header(alg, kid, typ))).into();
+        let public = Jwk::new(Some(kid.to_owned()), Some(alg), material)?;
         Ok(SigningKey(Arc::new(Inner { alg, pair, public, headers })))
     }
 

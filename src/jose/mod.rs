@@ -11,6 +11,7 @@ pub mod jwk;
 pub mod jws;
 pub mod key;
 pub mod keyring;
+mod private;
 pub mod remote;
 pub mod rotation;
 pub mod thumbprint;
@@ -21,6 +22,7 @@ pub use jwk::{Jwk, JwkSet};
 pub use jws::{Audience, Expiry, Header, Jws, KeySource, Rules, Typ, Verified, verify};
 pub use key::SigningKey;
 pub use keyring::{KeyRing, RingKey};
+pub use private::{PrivateKey, private_keys};
 pub use remote::RemoteKeys;
 pub use rotation::{Note, RotationPolicy, State, Step};
 

@@ -1,6 +1,8 @@
 //! The provider's signing keys: kept in the store, sealed; held in memory as one snapshot that is swapped whole. When
 //! which key does what is decided in `jose::rotation`; this carries it out, one compare-and-swap at a time.
 
+mod import;
+
 use super::record::key::{Key, RingVersion};
 use super::token::life::Parent;
 use super::{Fault, Kit, Op, Settings};
@@ -43,6 +45,9 @@ impl Keys {
     pub(super) async fn open(kit: &Kit, settings: &Settings) -> Result<Keys, Fault> {
         let policy = policy(settings);
         let now = kit.clock.now();
+        if let Some(file) = &settings.keys.import {
+            import::adopt(kit, file, now).await?;
+        }
         let decide = |notes: &[Note]| Some(rotation::due(notes, &ALGORITHMS, &policy, now));
         let (ring, changes) = match change(kit, now, decide).await? {
             Some(changed) => changed,
@@ -167,7 +172,7 @@ async fn load(kit: &Kit, now: Timestamp) -> Result<Loaded, Fault> {
                 key.kid
             ))
         })?;
-        let signing = SigningKey::from_pkcs8(key.alg, &der)?;
+        let signing = SigningKey::from_pkcs8(key.alg, &der)?.named(&key.kid)?;
         keys.push(RingKey { key: signing, state: key.state, created: key.created, since: key.since });
     }
     let (changes, version) =

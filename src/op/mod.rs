@@ -131,6 +131,7 @@ pub struct Op {
     settings: Arc<Settings>,
     clients: Arc<Clients>,
     people: Arc<People>,
+    salts: Arc<subject::Salts>,
     pages: Arc<Templates>,
     /// Which endpoint answers at which path.
     paths: Arc<serve::Paths>,
@@ -170,9 +171,10 @@ impl Op {
         let generation = shared.generations.fetch_add(1, Ordering::Relaxed);
         let clients = Arc::new(Clients::load(&settings)?);
         let people = Arc::new(People::load(&settings, shared.kit.store.clone())?);
+        let salts = Arc::new(subject::Salts::load(&settings)?);
         let pages = Arc::new(Templates::load(&settings)?);
         let (settings, paths, metadata) = (Arc::new(settings), Arc::default(), Arc::default());
-        let mut op = Op { shared, settings, clients, people, pages, paths, metadata, generation };
+        let mut op = Op { shared, settings, clients, people, salts, pages, paths, metadata, generation };
         op.paths = Arc::new(serve::Paths::of(&op));
         Ok(op)
     }

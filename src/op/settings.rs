@@ -2,6 +2,7 @@
 
 mod faults;
 mod software_statements;
+pub mod subjects;
 pub(crate) mod trust;
 mod webfinger;
 
@@ -52,6 +53,9 @@ pub struct Settings {
     /// The subject type of clients that register none.
     #[serde(default)]
     pub subject_type: SubjectType,
+    /// How subject identifiers are made: `own`, or as the provider did whose place this one takes.
+    #[serde(default)]
+    pub subjects: subjects::Subjects,
     /// Authentication context classes a sign-in may satisfy, best first.
     #[serde(default = "acr")]
     pub acr: Vec<Acr>,
@@ -254,11 +258,15 @@ pub struct Keys {
     pub rotate_every: Span,
     /// The next key is published at least this long before the schedule lets it sign; `key rotate` does not wait.
     pub publish_ahead: Span,
+    /// A JWKS file with the private keys of a provider whose place this one takes. Read when the store has no keys yet,
+    /// and never again: delete it after the first start. They sign on under their `kid` until the schedule replaces
+    /// them; those of algorithms that are not signed with here only verify.
+    pub import: Option<PathBuf>,
 }
 
 impl Default for Keys {
     fn default() -> Keys {
-        Keys { rotate_every: Span::secs(90 * 86_400), publish_ahead: Span::secs(86_400) }
+        Keys { rotate_every: Span::secs(90 * 86_400), publish_ahead: Span::secs(86_400), import: None }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The people of `users_file`: read once, never written. The file is strict: what it says beyond the form is a fault.
 
-use super::{Directory, Entry, MAX_USERNAME, account_of, claims, password};
+use super::django::Pbkdf2;
+use super::{Directory, Elsewhere, Entry, MAX_USERNAME, account_of, claims, password};
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::op::clients::{SeedFault, read};
@@ -8,14 +9,19 @@ use crate::op::error::Result;
 use crate::op::settings::Settings;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 const MAX_PEOPLE: usize = 100_000;
+const MEMBERS: [&str; 5] = ["username", "password", "claims", "uid", "subject"];
 
 /// By account.
 #[derive(Default)]
-pub struct Seeds(HashMap<String, Entry>);
+pub struct Seeds {
+    people: HashMap<String, Entry>,
+    /// Those whose entry says something of another provider.
+    pub(super) elsewhere: HashMap<String, Elsewhere>,
+}
 
 /// Where in the file, and what is wrong there.
 type Faults = Vec<(String, String)>;
@@ -33,9 +39,17 @@ impl Seeds {
         let parsed = parse(&text);
         parsed.map_err(|faults| faults.into_iter().map(|(path, message)| fault(path, message)).collect())
     }
+
+    /// The most PBKDF2 iterations any password takes; 0 if all are ours.
+    pub(super) fn iterations(&self) -> u32 {
+        let passwords = self.people.values().filter_map(|entry| entry.password.as_ref());
+        let django = passwords.filter_map(|hash| Pbkdf2::parse(hash.expose()));
+        django.map(|hash| hash.iterations.get()).max().unwrap_or(0)
+    }
 }
 
-/// `users:` is a list; each entry has a `username`, a `password` (argon2id, PHC) and `claims`.
+/// `users:` is a list; each entry has a `username`, a `password` (argon2id, PHC; or PBKDF2 as Django writes it),
+/// `claims`, and what another provider knew somebody by: `uid`, `subject`.
 pub(super) fn parse(text: &str) -> std::result::Result<Seeds, Faults> {
     let whole = |message: String| vec![(String::new(), message)];
     // By way of YAML's own value: it refuses a key that stands twice.
@@ -48,28 +62,33 @@ pub(super) fn parse(text: &str) -> std::result::Result<Seeds, Faults> {
     if list.len() > MAX_PEOPLE {
         return Err(whole(format!("holds more than {MAX_PEOPLE} people")));
     }
-    let (mut seeds, mut faults) = (HashMap::new(), Faults::new());
+    let (mut seeds, mut faults, mut subjects) = (Seeds::default(), Faults::new(), HashSet::new());
     for (at, entry) in list.iter().enumerate() {
         let place = format!("users[{at}]");
         let before = faults.len();
-        let Some((account, entry)) = person(&place, entry, &mut faults) else { continue };
-        if faults.len() == before && seeds.insert(account.clone(), entry).is_some() {
+        let Some(members) = entry.as_object() else {
+            faults.push((place, "must be a map".into()));
+            continue;
+        };
+        let (account, entry) = person(&place, members, &mut faults);
+        let known = elsewhere(&place, members, &mut faults);
+        if known.subject.as_ref().is_some_and(|subject| !subjects.insert(subject.clone())) {
+            faults.push((format!("{place}.subject"), "is somebody else's already".into()));
+        }
+        if faults.len() == before && seeds.people.insert(account.clone(), entry).is_some() {
             faults.push((format!("{place}.username"), format!("{account} is there twice")));
         }
+        if known != Elsewhere::default() {
+            seeds.elsewhere.insert(account, known);
+        }
     }
-    if faults.is_empty() { Ok(Seeds(seeds)) } else { Err(faults) }
+    if faults.is_empty() { Ok(seeds) } else { Err(faults) }
 }
 
-fn person(place: &str, entry: &Value, faults: &mut Faults) -> Option<(String, Entry)> {
-    let Some(members) = entry.as_object() else {
-        faults.push((place.to_owned(), "must be a map".into()));
-        return None;
-    };
-    for name in members.keys().filter(|name| !["username", "password", "claims"].contains(&name.as_str())) {
-        faults.push((
-            format!("{place}.{name}"),
-            "is not known: a person has username, password and claims".into(),
-        ));
+fn person(place: &str, members: &Map<String, Value>, faults: &mut Faults) -> (String, Entry) {
+    for name in members.keys().filter(|name| !MEMBERS.contains(&name.as_str())) {
+        let says = "is not known: a person has username, password, claims, and perhaps uid and subject";
+        faults.push((format!("{place}.{name}"), says.into()));
     }
     let account = members.get("username").and_then(Value::as_str).map(account_of).unwrap_or_default();
     if account.is_empty() || account.len() > MAX_USERNAME || account.chars().any(char::is_control) {
@@ -89,7 +108,29 @@ fn person(place: &str, entry: &Value, faults: &mut Faults) -> Option<(String, En
         }
     };
     let claims = personal(place, members.get("claims"), faults);
-    Some((account, Entry { password: secret, claims: Some(Arc::new(claims)) }))
+    (account, Entry { password: secret, claims: Some(Arc::new(claims)) })
+}
+
+/// What another provider knew them by.
+fn elsewhere(place: &str, members: &Map<String, Value>, faults: &mut Faults) -> Elsewhere {
+    let mut text = |name: &str, fits: fn(&str) -> bool, says: &str| match members.get(name) {
+        None => None,
+        Some(Value::String(text)) if fits(text) => Some(text.clone()),
+        Some(_) => {
+            faults.push((format!("{place}.{name}"), says.to_owned()));
+            None
+        }
+    };
+    let is_name = |uid: &str| !uid.is_empty() && uid.len() <= MAX_USERNAME;
+    // OpenID Connect Core §2: at most 255 ASCII characters. A colon would be a client's.
+    let is_subject = |subject: &str| {
+        (1..=255).contains(&subject.len())
+            && subject.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':')
+    };
+    Elsewhere {
+        uid: text("uid", is_name, "must be a text of 1 to 256 bytes"),
+        subject: text("subject", is_subject, "must be 1 to 255 visible ASCII characters without a colon"),
+    }
 }
 
 fn personal(place: &str, claims: Option<&Value>, faults: &mut Faults) -> Map<String, Value> {
@@ -112,11 +153,11 @@ fn personal(place: &str, claims: Option<&Value>, faults: &mut Faults) -> Map<Str
 #[async_trait]
 impl Directory for Seeds {
     async fn find(&self, account: &str, _: Timestamp) -> Result<Option<Entry>> {
-        Ok(self.0.get(account).cloned())
+        Ok(self.people.get(account).cloned())
     }
 
     async fn accounts(&self, _: Timestamp) -> Result<Vec<String>> {
-        Ok(self.0.keys().cloned().collect())
+        Ok(self.people.keys().cloned().collect())
     }
 
     fn origin(&self) -> &'static str {

@@ -1,8 +1,10 @@
 //! Who people are: the file of seeds, and over it what the command line wrote into the store.
 
 mod claims;
+mod django;
 mod file;
 pub mod password;
+mod rehash;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,7 @@ use crate::store::Store;
 use crate::store::record;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The longest user name that is looked up, in bytes.
@@ -31,7 +33,7 @@ pub const MAX_USERNAME: usize = 256;
 pub struct Person {
     /// The account's identifier at home: the user name in lower case. Never shown to a client.
     pub account: String,
-    /// A PHC string; without one nobody signs in with a password.
+    /// A PHC string, or a hash as Django writes it; without one nobody signs in with a password.
     pub password: Option<Secret>,
     /// OpenID Connect Core §5.1, without `sub`.
     pub claims: Arc<Map<String, Value>>,
@@ -66,8 +68,24 @@ pub trait Directory: Send + Sync {
     fn origin(&self) -> &'static str;
 }
 
-/// The directories in the order in which they are believed.
-pub struct People(Vec<Box<dyn Directory>>);
+/// Who somebody was at the provider whose place this one takes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Elsewhere {
+    /// What subjects were made from, if not the account.
+    pub uid: Option<String>,
+    /// The public subject, if it follows from nothing.
+    pub subject: Option<String>,
+}
+
+/// Everybody the provider knows.
+pub struct People {
+    /// The directories in the order in which they are believed.
+    directories: Vec<Box<dyn Directory>>,
+    /// By account: only those of whom there is something to say.
+    elsewhere: HashMap<String, Elsewhere>,
+    /// The most PBKDF2 iterations any password of the file takes.
+    iterations: u32,
+}
 
 impl People {
     /// Reads the file that `settings` name.
@@ -75,15 +93,27 @@ impl People {
         settings: &Settings,
         store: Arc<dyn Store>,
     ) -> std::result::Result<People, Vec<SeedFault>> {
-        let seeds = file::Seeds::load(settings)?;
-        Ok(People(vec![Box::new(stored::Stored(store)), Box::new(seeds)]))
+        let mut seeds = file::Seeds::load(settings)?;
+        let (elsewhere, iterations) = (std::mem::take(&mut seeds.elsewhere), seeds.iterations());
+        let directories: Vec<Box<dyn Directory>> = vec![Box::new(stored::Stored(store)), Box::new(seeds)];
+        Ok(People { directories, elsewhere, iterations })
+    }
+
+    /// What subjects of `account` were made from before.
+    pub(super) fn name_elsewhere<'a>(&'a self, account: &'a str) -> &'a str {
+        self.elsewhere.get(account).and_then(|known| known.uid.as_deref()).unwrap_or(account)
+    }
+
+    /// The public subject that `account` was given before, if it follows from nothing.
+    pub(super) fn fixed_subject(&self, account: &str) -> Option<&str> {
+        self.elsewhere.get(account)?.subject.as_deref()
     }
 
     /// Every account, in order, with where it comes from: the last directory that knows it, since those before only
     /// change something about it.
     pub(super) async fn accounts(&self, now: Timestamp) -> Result<BTreeMap<String, &'static str>> {
         let mut all = BTreeMap::new();
-        for directory in &self.0 {
+        for directory in &self.directories {
             all.extend(
                 directory.accounts(now).await?.into_iter().map(|account| (account, directory.origin())),
             );
@@ -105,7 +135,7 @@ impl Op {
             return Ok(None);
         }
         let (mut password, mut claims) = (None, None);
-        for directory in &self.people.0 {
+        for directory in &self.people.directories {
             if let Some(entry) = directory.find(&account, now).await? {
                 password = password.or(entry.password);
                 claims = claims.or(entry.claims);

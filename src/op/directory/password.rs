@@ -1,13 +1,16 @@
-//! Passwords: hashed with argon2id (RFC 9106), on the pool for work that blocks.
+//! Passwords: hashed with argon2id (RFC 9106), on the pool for work that blocks. Hashes as Django writes them are
+//! checked, never made.
 
 use super::Person;
+use super::django::Pbkdf2;
 use crate::base::random::Random;
-use crate::base::secret::Secret;
+use crate::base::secret::{Secret, pbkdf2_sha256};
 use crate::base::work::Work;
 use crate::op::error::{Code, Error, Result, server_error, unavailable};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
+use std::num::NonZeroU32;
 
 /// The longest password that is hashed, in bytes.
 pub const MAX_PASSWORD: usize = 1_024;
@@ -26,12 +29,13 @@ pub(super) const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$y6y95W4GYBZu/uKWkjXSDw$XRkLxm7egcklp+sFdGXiyyH2Cg3nMsxtrlbj82xNCrM";
 
 /// Whether `password` is the person's. Nobody, the disabled and those without a password cost the same and are never
-/// right.
-pub async fn verify(work: &Work, person: Option<&Person>, password: Secret) -> Result<bool> {
+/// right. `iterations` are the most that anybody's PBKDF2 hash takes: everybody takes as many, so that time does not
+/// tell whose hash is of which kind.
+pub async fn verify(work: &Work, person: Option<&Person>, password: Secret, iterations: u32) -> Result<bool> {
     let known = person.and_then(|person| person.password.clone());
     let real = known.is_some() && person.is_some_and(|person| !person.disabled);
     let hash = known.unwrap_or_else(|| Secret::new(NOBODY));
-    let right = work.run(move || matches(&password, &hash)).await.map_err(unavailable)?;
+    let right = work.run(move || matches(&password, &hash, iterations)).await.map_err(unavailable)?;
     Ok(right && real)
 }
 
@@ -53,16 +57,30 @@ pub fn hash_with(password: &Secret, salt: &[u8; 16]) -> Option<String> {
     Some(hash.to_string())
 }
 
-fn matches(password: &Secret, hash: &Secret) -> bool {
+fn matches(password: &Secret, hash: &Secret, iterations: u32) -> bool {
     if password.expose().len() > MAX_PASSWORD {
         return false;
     }
-    let Ok(hash) = PasswordHash::new(hash.expose()) else { return false };
+    let django = Pbkdf2::parse(hash.expose());
+    let by_argon2 = matches_phc(password, if django.is_some() { NOBODY } else { hash.expose() });
+    let by_django = django.as_ref().is_some_and(|hash| hash.matches(password));
+    let left = iterations.saturating_sub(django.as_ref().map_or(0, |hash| hash.iterations.get()));
+    if let Some(left) = NonZeroU32::new(left) {
+        std::hint::black_box(pbkdf2_sha256(left, b"nobody", password.expose().as_bytes()));
+    }
+    if django.is_some() { by_django } else { by_argon2 }
+}
+
+fn matches_phc(password: &Secret, hash: &str) -> bool {
+    let Ok(hash) = PasswordHash::new(hash) else { return false };
     Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok()
 }
 
 /// What is wrong with a hash that an operator wrote, if anything.
 pub fn fault(hash: &str) -> Option<&'static str> {
+    if hash.starts_with("pbkdf2_") {
+        return Pbkdf2::fault(hash);
+    }
     let Ok(parsed) = PasswordHash::new(hash) else {
         return Some("is not a PHC string; `oidcop-proxy hash-password` makes one");
     };

@@ -37,8 +37,8 @@ async fn the_demo_people_sign_in_with_the_passwords_their_file_shows() {
         assert!(text.contains(secret));
         let person = op.person(name, op.now()).await.unwrap().unwrap();
         let work = &op.shared.kit.work;
-        assert!(password::verify(work, Some(&person), Secret::new(secret)).await.unwrap(), "{name}");
-        assert!(!password::verify(work, Some(&person), Secret::new("wrong")).await.unwrap());
+        assert!(password::verify(work, Some(&person), Secret::new(secret), 0).await.unwrap(), "{name}");
+        assert!(!password::verify(work, Some(&person), Secret::new("wrong"), 0).await.unwrap());
         assert_eq!(fault(person.password.unwrap().expose()), None);
     }
 }
@@ -88,14 +88,14 @@ async fn the_store_goes_before_the_file_and_a_mark_before_both() {
     op.store().commit(changes, Durability::Durable, op.now()).await.unwrap();
     let person = op.person(" ALICE ", op.now()).await.unwrap().unwrap();
     let work = &op.shared.kit.work;
-    assert!(password::verify(work, Some(&person), Secret::new("new")).await.unwrap());
+    assert!(password::verify(work, Some(&person), Secret::new("new"), 0).await.unwrap());
     assert_eq!(person.claims["given_name"], "Alice");
     assert!(op.person("gone", op.now()).await.unwrap().is_none(), "a password alone is nobody");
     let change = vec![put(&mark, Expect::Absent).unwrap()];
     op.store().commit(change, Durability::Durable, op.now()).await.unwrap();
     let person = op.person("alice", op.now()).await.unwrap().unwrap();
     assert!(person.disabled);
-    assert!(!password::verify(work, Some(&person), Secret::new("new")).await.unwrap());
+    assert!(!password::verify(work, Some(&person), Secret::new("new"), 0).await.unwrap());
 }
 
 #[tokio::test]
@@ -106,9 +106,9 @@ async fn nobody_costs_what_somebody_costs_and_is_never_right() {
     let parameters = |hash: &str| hash.split('$').take(4).collect::<Vec<_>>().join("$");
     assert_eq!(parameters(NOBODY), parameters(&mine));
     let work = kit().work;
-    assert!(!password::verify(&work, None, Secret::new("x")).await.unwrap());
+    assert!(!password::verify(&work, None, Secret::new("x"), 0).await.unwrap());
     let long = Secret::new("x".repeat(password::MAX_PASSWORD + 1));
-    assert!(!password::verify(&work, None, long).await.unwrap());
+    assert!(!password::verify(&work, None, long, 0).await.unwrap());
 }
 
 #[test]
@@ -161,4 +161,63 @@ async fn a_file_that_cannot_be_read_is_a_fault_of_the_settings() {
     settings.users_file = Some("no/such/file.yaml".into());
     assert_eq!(user_file_faults(&settings).len(), 1);
     assert!(Op::open(kit(), settings).await.is_err());
+}
+
+/// `moving house`, as Django hashes it, with few iterations.
+const DJANGO: &str = "pbkdf2_sha256$3$Qx7wYfK2mZpL4uTn0aBcDe$fnfl+4V7QwfAHcg0L3lSYYu2QxviMGrHlO0OagDKNFU=";
+
+#[tokio::test]
+async fn a_hash_from_django_lets_in_and_is_then_replaced_by_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.yaml");
+    std::fs::write(&file, format!("users: [{{ username: kim, password: '{DJANGO}' }}, {{ username: no }}]"))
+        .unwrap();
+    let mut settings = settings("{}");
+    settings.users_file = Some(file);
+    let op = Op::open(kit(), settings).await.unwrap();
+    let kim = || async { op.person("kim", op.now()).await.unwrap().unwrap() };
+    let is = async |name: &str, password: &str| {
+        let person = op.person(name, op.now()).await.unwrap();
+        op.is_password(person.as_ref(), Secret::new(password)).await.unwrap()
+    };
+    assert!(!is("kim", "moving horse").await);
+    assert_eq!(kim().await.password.unwrap().expose(), DJANGO, "a wrong password changes nothing");
+    assert!(is("kim", "moving house").await);
+    let replaced = kim().await.password.unwrap();
+    assert!(replaced.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", replaced.expose());
+    assert!(is("kim", "moving house").await);
+    assert!(!is("kim", "moving horse").await);
+    assert!(!is("no", "moving house").await && !is("nobody", "moving house").await);
+}
+
+#[test]
+fn a_hash_from_django_is_checked_when_it_is_read() {
+    assert_eq!(fault(DJANGO), None);
+    for bad in [
+        "pbkdf2_sha256$260000$salt$c2hvcnQ=",
+        "pbkdf2_sha256$0$salt$fnfl+4V7QwfAHcg0L3lSYYu2QxviMGrHlO0OagDKNFU=",
+        "pbkdf2_sha256$many$salt$fnfl+4V7QwfAHcg0L3lSYYu2QxviMGrHlO0OagDKNFU=",
+        "pbkdf2_sha256$260000$$fnfl+4V7QwfAHcg0L3lSYYu2QxviMGrHlO0OagDKNFU=",
+        "pbkdf2_sha256$260000$salt",
+        "pbkdf2_sha256$99999999$salt$fnfl+4V7QwfAHcg0L3lSYYu2QxviMGrHlO0OagDKNFU=",
+        "pbkdf2_sha1$260000$salt$fnfl+4V7QwfAHcg0L3lSYYu2QxviMGrHlO0OagDKNFU=",
+        "md5$salt$0123456789abcdef0123456789abcdef",
+        "!0sGFmDZVYV4rWJ3ZrBQZ1ZrZrZrZrZrZrZrZrZr",
+    ] {
+        assert!(fault(bad).is_some(), "{bad}");
+    }
+}
+
+#[test]
+fn who_somebody_was_elsewhere_is_checked() {
+    let text = r#"
+users:
+  - { username: a, uid: A, subject: s1 }
+  - { username: b, subject: s1 }
+  - { username: c, subject: "client:x" }
+  - { username: d, uid: "" }
+  - { username: e, subject: 7 }
+"#;
+    let places: Vec<_> = parse(text).err().unwrap().into_iter().map(|(place, _)| place).collect();
+    assert_eq!(places, ["users[1].subject", "users[2].subject", "users[3].uid", "users[4].subject"]);
 }

@@ -4,7 +4,7 @@
 use super::{Form, Need, Prompt, Situation, Step, common, denied, page};
 use crate::base::secret::Secret;
 use crate::op::Op;
-use crate::op::directory::{account_of, password};
+use crate::op::directory::account_of;
 use crate::op::error::{Code, Error, Result};
 use crate::op::page::context;
 use crate::op::record::interaction::Answers;
@@ -85,7 +85,7 @@ impl Prompt for Login {
                 return Err(error);
             }
         };
-        match password::verify(&op.shared.kit.work, person.as_ref(), secret).await {
+        match op.is_password(person.as_ref(), secret).await {
             Ok(true) => attempt.forgive(),
             Ok(false) => return again(Problem::Credentials),
             Err(error) => {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Key {
-    /// The RFC 7638 thumbprint of its public half; also what the sealing is bound to.
+    /// The RFC 7638 thumbprint of its public half, or the name it had at another provider; also what the sealing is
+    /// bound to.
     pub kid: String,
     pub alg: Algorithm,
     pub state: State,
