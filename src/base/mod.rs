@@ -1,5 +1,6 @@
 //! The leaves every layer stands on: time, randomness, secrets, scalars, encodings. No layer of ours is named here.
 
+pub mod bell;
 pub mod cache;
 pub mod clock;
 pub mod encode;

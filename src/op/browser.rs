@@ -7,7 +7,7 @@ use super::record::session::Session;
 use super::settings::Acr;
 use super::token::parents::Marked;
 use super::token::revoke;
-use super::{Op, cookie};
+use super::{Op, cookie, session_state};
 use crate::base::clock::Timestamp;
 use crate::base::encode::{base64url, from_base64url_exact};
 use crate::base::secret::{Secret, equal, hmac_sha256, sha256};
@@ -84,13 +84,17 @@ pub(super) struct SignedIn {
     pub cookie: SessionCookie,
 }
 
-/// The value of the session cookie on its way to the browser.
+/// The value of the session cookie on its way to the browser, and the browser state that goes with it.
 #[derive(Debug)]
-pub(super) struct SessionCookie(Secret);
+pub(super) struct SessionCookie {
+    value: Secret,
+    state: String,
+}
 
 impl SessionCookie {
     pub fn send<T>(self, response: &mut Response<T>) {
-        cookie::set(response, cookie::SESSION, self.0.expose());
+        cookie::set(response, cookie::SESSION, self.value.expose());
+        cookie::set_state(response, &self.state);
     }
 }
 
@@ -100,8 +104,8 @@ fn meanwhile() -> Error {
 
 /// How often a write is tried against concurrent ones.
 const TRIES: usize = 8;
-/// Clients a session remembers: the first ones.
-const MAX_CLIENTS: usize = 256;
+/// Clients a session remembers: the first ones. When it ends they are told, each by a record in the same commit.
+const MAX_CLIENTS: usize = 200;
 /// How often the time a session was last seen is written.
 const SEEN_EVERY: Duration = Duration::from_secs(60);
 
@@ -189,7 +193,10 @@ impl Op {
                     if let Some(other) = old.filter(|old| old.record.account != account) {
                         revoke::session(self, &other.record.sid, now).await?;
                     }
-                    let cookie = SessionCookie(Secret::new(format!("{}.{handle}", session.sid)));
+                    let cookie = SessionCookie {
+                        value: Secret::new(format!("{}.{handle}", session.sid)),
+                        state: session_state::of(self, Some(&session.sid)),
+                    };
                     return Ok(SignedIn {
                         session: Stored { record: session, version, dead: false },
                         cookie,

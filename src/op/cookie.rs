@@ -1,6 +1,6 @@
 //! Our cookies. Names carry `__Host-` (RFC 6265bis §4.1.3.2): cookies ignore ports, and no other host may set them.
 //! `SameSite=None`, since a cross-site POST to the authorization endpoint and a `prompt=none` iframe must see them;
-//! hence every form that changes something carries a token bound to the browser.
+//! hence every form that changes something carries a token bound to the browser. One of them is for scripts to read.
 
 use http::{HeaderMap, HeaderValue, Response, header};
 
@@ -8,11 +8,14 @@ use http::{HeaderMap, HeaderValue, Response, header};
 pub const SESSION: &str = "__Host-oidcop_session";
 /// Tells this browser from others; interactions and forms are bound to it.
 pub const BROWSER: &str = "__Host-oidcop_browser";
+/// What the check-session iframe compares (OpenID Connect Session Management §3.2): scripts of ours can read it.
+pub const STATE: &str = "__Host-oidcop_state";
 
 /// Every cookie of ours: the edge keeps them from upstreams, and upstreams from setting them.
-pub const COOKIES: &[&str] = &[SESSION, BROWSER];
+pub const COOKIES: &[&str] = &[SESSION, BROWSER, STATE];
 
 const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=None";
+const READABLE: &str = "Path=/; Secure; SameSite=None";
 
 /// The value of the cookie `name`, if it is there once.
 pub(super) fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -26,6 +29,14 @@ pub(super) fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Kept until the browser is closed; how long it is worth anything is in the store.
 pub(super) fn set<T>(response: &mut Response<T>, name: &str, value: &str) {
     append(response, format!("{name}={value}; {ATTRIBUTES}"));
+}
+
+/// [`STATE`], which scripts may read. Once per response is enough.
+pub(super) fn set_state<T>(response: &mut Response<T>, value: &str) {
+    let line = format!("{STATE}={value}; {READABLE}");
+    if !response.headers().get_all(header::SET_COOKIE).iter().any(|set| set.as_bytes() == line.as_bytes()) {
+        append(response, line);
+    }
 }
 
 pub(super) fn clear<T>(response: &mut Response<T>, name: &str) {
@@ -55,8 +66,8 @@ mod tests {
     #[test]
     fn every_cookie_is_host_bound_secure_and_out_of_scripts_reach() {
         let mut response = Response::new(());
-        for name in COOKIES {
-            assert!(name.starts_with("__Host-"));
+        assert!(COOKIES.iter().all(|name| name.starts_with("__Host-")));
+        for name in [SESSION, BROWSER] {
             set(&mut response, name, "v");
             clear(&mut response, name);
         }
@@ -67,5 +78,10 @@ mod tests {
             }
             assert!(!line.contains("Domain"));
         }
+        let mut response = Response::new(());
+        set_state(&mut response, "v");
+        set_state(&mut response, "v");
+        let lines: Vec<_> = response.headers().get_all(header::SET_COOKIE).iter().collect();
+        assert_eq!(lines, ["__Host-oidcop_state=v; Path=/; Secure; SameSite=None"]);
     }
 }

@@ -14,12 +14,14 @@ mod error;
 mod fixture;
 mod grant;
 mod keys;
+mod notify;
 mod page;
 mod prompt;
 mod record;
 mod request;
 mod response_mode;
 mod serve;
+mod session_state;
 pub mod settings;
 mod subject;
 mod throttle;
@@ -118,6 +120,8 @@ struct Shared {
     /// The key sets of clients.
     remote: RemoteKeys,
     throttle: Throttle,
+    /// Logout tokens on their way to clients.
+    notices: notify::Queue,
     /// The configurations there have been: no two have the same number.
     generations: AtomicU64,
     /// Makes subject identifiers. Changing it would change every `sub`.
@@ -151,6 +155,7 @@ impl Op {
         let shared = Arc::new(Shared {
             lives: Lives::default(),
             throttle: Throttle::default(),
+            notices: notify::Queue::default(),
             verdicts: Verdicts::default(),
             keys: Keys::open(&kit, &settings).await?,
             refresh_keys: RefreshKeys::new(&kit.at_rest),
@@ -212,6 +217,7 @@ impl Op {
         let swept = self.store().sweep(now, budget).await?;
         self.shared.verdicts.tidy(now);
         self.tend_keys(now).await?;
+        self.tend_notices(now).await?;
         Ok(swept)
     }
 

@@ -1,11 +1,13 @@
 //! What an operator may say of the provider. The doc comments are the manual (conf/REFERENCE.md).
 
 mod faults;
+mod logout;
 mod software_statements;
 pub mod subjects;
 pub(crate) mod trust;
 mod webfinger;
 
+pub use logout::{Logout, Offline};
 pub use software_statements::SoftwareStatements;
 pub use webfinger::WebFinger;
 
@@ -50,6 +52,9 @@ pub struct Settings {
     /// Refresh tokens.
     #[serde(default)]
     pub refresh: Refresh,
+    /// Signing out.
+    #[serde(default)]
+    pub logout: Logout,
     /// The subject type of clients that register none.
     #[serde(default)]
     pub subject_type: SubjectType,

@@ -27,6 +27,8 @@ use std::time::Duration;
 
 /// Records removed by one turn of the upkeep, at most.
 const SWEEP: usize = 1_000;
+/// Logout tokens under way at once.
+const DELIVERIES: usize = 16;
 
 /// Where what is told goes.
 pub struct Logs {
@@ -160,6 +162,10 @@ impl Running {
     pub fn keep(self: &Arc<Running>, kit: &Kit) {
         let edge = self.edge.clone();
         kit.handle().spawn(async move { edge.keep().await });
+        for _ in 0..DELIVERIES {
+            let running = self.clone();
+            kit.handle().spawn(async move { running.deliver().await });
+        }
         let running = self.clone();
         kit.handle().spawn(async move {
             while let Some(op) = &running.op {
@@ -171,10 +177,25 @@ impl Running {
         });
     }
 
+    /// Tells clients of logouts, one at a time.
+    async fn deliver(&self) {
+        while let Some(op) = &self.op {
+            let op = op.load_full();
+            let delivered = op.deliver().await.unwrap_or_else(|fault| {
+                tracing::error!(%fault, "a logout token could not be looked after");
+                false
+            });
+            if !delivered {
+                // What falls due does not ring.
+                let _ = tokio::time::timeout(Duration::from_secs(1), op.until_notice()).await;
+            }
+        }
+    }
+
     /// Shows what others count.
     pub fn show_counts(self: &Arc<Running>) {
         type Read = fn(&Running) -> u64;
-        let shown: [(&str, &str, Kind, Read); 12] = [
+        let shown: [(&str, &str, Kind, Read); 16] = [
             ("connections", "Open connections", Kind::Gauge, |it| count(it.door.connections().count())),
             ("front_accepted", "Connections accepted", Kind::Counter, |it| it.door.tally().accepted.read()),
             ("front_full", "Connections closed: too many", Kind::Counter, |it| it.door.tally().full.read()),
@@ -197,6 +218,16 @@ impl Running {
             ("audit_log_lost", "Lines of the audit log that were lost", Kind::Counter, |it| {
                 it.logs.audit.lost()
             }),
+            ("logout_tokens_delivered", "Logout tokens that clients took", Kind::Counter, |it| it.notices(0)),
+            ("logout_tokens_refused", "Logout tokens that clients refused", Kind::Counter, |it| {
+                it.notices(1)
+            }),
+            ("logout_tokens_given_up", "Logout tokens that clients never took", Kind::Counter, |it| {
+                it.notices(2)
+            }),
+            ("logout_tokens_waiting", "Logout tokens that wait to be delivered", Kind::Gauge, |it| {
+                it.notices(3)
+            }),
             ("reloads", "Reloads that were taken over", Kind::Counter, |it| it.reloads.lock().done),
             ("reload_failed", "Whether the last reload was refused", Kind::Gauge, |it| {
                 u64::from(it.reloads.lock().last_fault.is_some())
@@ -208,6 +239,11 @@ impl Running {
             let read = move || running.upgrade().map_or(0, |running| read(&running));
             self.logs.metrics.show(name, help, kind, read);
         }
+    }
+
+    fn notices(&self, which: usize) -> u64 {
+        let counts = self.op.as_ref().map(|op| op.load().notice_counts());
+        counts.and_then(|counts| counts.get(which).copied()).unwrap_or(0)
     }
 
     /// What waits in the logs is written.

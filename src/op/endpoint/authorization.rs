@@ -17,6 +17,7 @@ use crate::op::request::params::Params;
 use crate::op::request::{self, AuthorizationRequest, Refusal};
 use crate::op::response_mode;
 use crate::op::serve::{self, see_other};
+use crate::op::session_state;
 use crate::op::throttle::Counter;
 use crate::op::token::mint::{self, CodeGrant};
 use crate::store::record::{self, Stored};
@@ -76,11 +77,14 @@ impl Endpoint for AuthorizationEndpoint {
         match (first_need(op, at).await?, &session) {
             (None, Some(session)) => {
                 let code = code(op, at, session, Vec::new()).await;
-                respond(op, &call, &request, code)
+                respond(op, &call, &request, &session.record.sid, code)
             }
             (Some((_, code)), _) if request.asks("none") => {
                 let error = Error::new(code, "The request needs a person and prompt=none forbids to ask");
-                response_mode::refuse(op, &call, &request.return_to, &error)
+                let mut response = response_mode::refuse(op, &call, &request.return_to, &error)?;
+                let sid = session.as_ref().map(|session| session.record.sid.as_str());
+                session_state::keep(op, call.request.headers(), sid, &mut response);
+                Ok(response)
             }
             _ => wait(op, &call, request).await,
         }
@@ -92,10 +96,18 @@ pub(super) fn respond(
     op: &Op,
     call: &Call<'_>,
     request: &AuthorizationRequest,
+    sid: &str,
     code: Result<String>,
 ) -> Result<Response<Bytes>> {
     match code {
-        Ok(code) => response_mode::respond(op, call, &request.return_to, &[("code", &code)]),
+        Ok(code) => {
+            let state = session_state::for_answer(op, request, sid)?;
+            let mut pairs = vec![("code", code.as_str())];
+            pairs.extend(state.as_deref().map(|state| ("session_state", state)));
+            let mut response = response_mode::respond(op, call, &request.return_to, &pairs)?;
+            session_state::keep(op, call.request.headers(), Some(sid), &mut response);
+            Ok(response)
+        }
         Err(error) => response_mode::refuse(op, call, &request.return_to, &error),
     }
 }

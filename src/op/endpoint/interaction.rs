@@ -165,7 +165,7 @@ impl Turn<'_> {
                 return Err(gone());
             }
         }
-        respond(self.op, self.form.call, &waiting.request, code)
+        respond(self.op, self.form.call, &waiting.request, &session.record.sid, code)
     }
 
     async fn refuse(self, error: &Error) -> Result<Response<Bytes>> {

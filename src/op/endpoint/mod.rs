@@ -12,6 +12,7 @@ pub(super) mod token;
 pub(super) mod userinfo;
 
 mod authorization;
+mod check_session;
 mod interaction;
 mod session;
 mod webfinger;
@@ -84,6 +85,7 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &authorization::AuthorizationEndpoint,
     &interaction::Interaction,
     &session::EndSession,
+    &check_session::CheckSession,
     &token::Token,
     &userinfo::Userinfo,
     &introspection::Introspection,

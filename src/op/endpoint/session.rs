@@ -16,6 +16,7 @@ use crate::op::request::params::Params;
 use crate::op::request::{Hint, id_token_hint, ui_locales};
 use crate::op::response_mode::append_query;
 use crate::op::serve::{self, see_other};
+use crate::op::session_state;
 use crate::op::token::revoke;
 use crate::store::record::Stored;
 use async_trait::async_trait;
@@ -196,9 +197,10 @@ async fn end(
 ) -> Result<Response<Bytes>> {
     revoke::session(op, &session.record.sid, call.now).await?;
     let mut response = request.done(op, call)?;
-    for name in cookie::COOKIES {
+    for name in [cookie::SESSION, cookie::BROWSER] {
         cookie::clear(&mut response, name);
     }
+    cookie::set_state(&mut response, &session_state::of(op, None));
     Ok(response)
 }
 

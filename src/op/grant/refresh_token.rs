@@ -10,6 +10,7 @@ use crate::op::record::client::Client;
 use crate::op::record::family::{Authorization, Family, Lineage};
 use crate::op::record::session::Session;
 use crate::op::request::params::Params;
+use crate::op::settings::Offline;
 use crate::op::token::mint::{Descent, Issue};
 use crate::op::token::refresh::RefreshToken;
 use crate::op::token::{audience, revoke};
@@ -114,10 +115,7 @@ struct Given {
 async fn issue(op: &Op, family: Family, asked: &Asked<'_>, given: Given) -> Result<Issue> {
     let now = asked.now;
     let sid = match &family.authorization.sid {
-        Some(sid) if session_lives(op, sid, now).await? => Some(sid.clone()),
-        // Back-Channel Logout §2.7: with `offline_access` the family outlives the session, but is no part of it.
-        _ if family.authorization.offline => None,
-        Some(_) => return Err(invalid_grant("The session has ended")),
+        Some(sid) => session_of(op, &family.authorization, sid, now).await?,
         None => None,
     };
     Ok(Issue {
@@ -136,7 +134,21 @@ async fn issue(op: &Op, family: Family, asked: &Asked<'_>, given: Given) -> Resu
     })
 }
 
-async fn session_lives(op: &Op, sid: &str, now: Timestamp) -> Result<bool> {
+/// The session that the next tokens are a part of, if they are of any.
+async fn session_of(
+    op: &Op,
+    authorization: &Authorization,
+    sid: &str,
+    now: Timestamp,
+) -> Result<Option<String>> {
     let session = record::get::<Session>(op.store(), sid.to_owned(), now).await?;
-    Ok(session.is_some_and(|session| !session.dead))
+    let ended = session.as_ref().is_some_and(|session| session.dead);
+    if session.is_some() && !ended {
+        return Ok(Some(sid.to_owned()));
+    }
+    // Back-Channel Logout §2.7: with `offline_access` the family outlives the session, but is no part of it.
+    match authorization.offline && !(ended && op.settings.logout.offline == Offline::Revoke) {
+        true => Ok(None),
+        false => Err(invalid_grant("The session has ended")),
+    }
 }

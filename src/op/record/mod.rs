@@ -12,5 +12,6 @@ pub mod initial_access;
 pub mod interaction;
 pub mod key;
 pub mod mark;
+pub mod notice;
 pub mod replay;
 pub mod session;

@@ -52,6 +52,11 @@ pub fn sign(op: &Op, client: &Client, issue: &Issue, access_token: &str, now: Ti
     key.sign("JWT", &claims).map_err(server_error)
 }
 
+/// Any other token of ours for `client` that is protected as its ID tokens are, of type `typ`.
+pub fn protect(op: &Op, client: &Client, typ: &str, claims: &[u8]) -> Result<String> {
+    signer(op, client)?.sign(typ, claims).map_err(server_error)
+}
+
 /// RS256 unless another was registered (OpenID Connect Registration §2).
 fn signer(op: &Op, client: &Client) -> Result<SigningKey> {
     let name = client.metadata.id_token_signed_response_alg.as_str();

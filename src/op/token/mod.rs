@@ -7,6 +7,7 @@ pub(crate) mod fixture;
 mod id_token;
 pub mod introspect;
 pub mod life;
+pub mod logout_token;
 pub mod mint;
 pub mod parents;
 pub mod refresh;

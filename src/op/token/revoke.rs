@@ -10,16 +10,21 @@ use crate::base::encode::base64url;
 use crate::base::secret::sha256;
 use crate::op::Op;
 use crate::op::error::{Result, unavailable};
+use crate::op::notify;
 use crate::op::record::access::Access;
 use crate::op::record::denied::Denied;
-use crate::op::record::family::Family;
+use crate::op::record::family::{self, Family};
 use crate::op::record::mark::Mark;
-use crate::op::record::session::Session;
-use crate::store::record::{self, Stored, delete, put};
-use crate::store::{Change, Durability, Expect, Fault};
+use crate::op::record::session::{self, Session};
+use crate::op::settings::Offline;
+use crate::store::record::{self, Stored, delete, index, put};
+use crate::store::{Change, Durability, Expect, Fault, MAX_PAGE, Range};
+use futures_util::stream::{self, StreamExt};
 
 /// How often a change is tried again when somebody else was faster.
 const ATTEMPTS: usize = 16;
+/// Sessions that are ended at the same time: commits that wait for the disk together cost what one costs.
+const AT_ONCE: usize = 32;
 
 /// What came of a request to revoke a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,8 +83,14 @@ pub async fn family_of(op: &Op, id: &str, now: Timestamp) -> Result<()> {
 }
 
 /// Ends a browser session: its access tokens die, and its refresh tokens without `offline_access`. Families with it
-/// live on; their next tokens are bound to no session. Returns the session as it was, if it was alive.
+/// live on, unless `op.logout.offline` says otherwise; their next tokens are bound to no session. The clients that
+/// want to be told are: that is committed with the end. Returns the session as it was, if it was alive.
 pub async fn session(op: &Op, sid: &str, now: Timestamp) -> Result<Option<Session>> {
+    let offline_too = op.settings.logout.offline == Offline::Revoke;
+    if offline_too {
+        // Before: if the rest of this fails, too little is left rather than too much.
+        families_of_session(op, sid, now).await?;
+    }
     for _ in 0..ATTEMPTS {
         let stored = record::get::<Session>(op.store(), sid.to_owned(), now).await?;
         let Some(Stored { record, dead: false, version }) = stored else {
@@ -87,10 +98,19 @@ pub async fn session(op: &Op, sid: &str, now: Timestamp) -> Result<Option<Sessio
             return Ok(None);
         };
         let ended = Session { ended: true, ..record.clone() };
-        match op.store().commit(vec![put(&ended, Expect::Version(version))?], Durability::Durable, now).await
-        {
+        let notices = notify::notices(op, &record, now).await?;
+        let mut changes = vec![put(&ended, Expect::Version(version))?];
+        for notice in &notices {
+            changes.push(put(notice, Expect::Anything)?);
+        }
+        match op.store().commit(changes, Durability::Durable, now).await {
             Ok(_) => {
                 op.lives().end(&Parent::Session(sid.to_owned())).await;
+                notify::begin(op, &notices);
+                if offline_too {
+                    // Those that were founded in between; the session has ended, so there will be no more.
+                    families_of_session(op, sid, now).await?;
+                }
                 return Ok(Some(record));
             }
             Err(fault) if fault.is_conflict() => {}
@@ -98,6 +118,21 @@ pub async fn session(op: &Op, sid: &str, now: Timestamp) -> Result<Option<Sessio
         }
     }
     Err(unavailable("the session keeps changing"))
+}
+
+async fn families_of_session(op: &Op, sid: &str, now: Timestamp) -> Result<()> {
+    let range = Range::Index(index(family::BY_SESSION, sid));
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let page = record::list::<Family>(op.store(), &range, after.as_deref(), MAX_PAGE, now).await?;
+        for stored in page.iter().filter(|stored| !stored.dead) {
+            family_of(op, &stored.record.id, now).await?;
+        }
+        match page.last() {
+            Some(last) if page.len() == MAX_PAGE => after = Some(last.record.id.clone().into_bytes()),
+            _ => return Ok(()),
+        }
+    }
 }
 
 /// Ends all that was issued to a client so far; `disable`: nothing new is issued either.
@@ -108,16 +143,31 @@ pub async fn client(op: &Op, client_id: &str, disable: bool) -> Result<()> {
 }
 
 /// Ends all that was issued for an account so far, its sessions too; `disable`: nothing new is issued
-/// either, until [`enable_account`].
+/// either, until [`enable_account`]. The mark ended the sessions; that they are gone through one by one is for the
+/// clients that want to be told.
 pub async fn account(op: &Op, account: &str, disable: bool) -> Result<()> {
     account_with(op, account, disable, Vec::new()).await
 }
 
 /// The same, and `changes` (a new password, say) in one commit with the mark, or nothing at all.
 pub async fn account_with(op: &Op, account: &str, disable: bool, changes: Vec<Change>) -> Result<()> {
-    mark(op, Mark::of_account(account), disable, changes).await?;
+    let since = mark(op, Mark::of_account(account), disable, changes).await?;
     op.lives().end(&Parent::Account(account.to_owned())).await;
-    Ok(())
+    let range = Range::Index(index(session::BY_ACCOUNT, account));
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let now = op.now();
+        let page = record::list::<Session>(op.store(), &range, after.as_deref(), MAX_PAGE, now).await?;
+        let ended = page.iter().filter(|stored| !stored.dead && stored.record.created <= since);
+        let ended: Vec<_> = ended.map(|stored| session(op, &stored.record.sid, now)).collect();
+        for some in stream::iter(ended).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
+            some?;
+        }
+        match page.last() {
+            Some(last) if page.len() == MAX_PAGE => after = Some(last.record.sid.clone().into_bytes()),
+            _ => return Ok(()),
+        }
+    }
 }
 
 /// Lifts `disable`: what was issued before stays dead.
@@ -139,7 +189,8 @@ pub async fn enable_account(op: &Op, account: &str) -> Result<()> {
 
 /// Writes the mark. A mark says "up to this second", so it is written again if the second passed while it was being
 /// written: nothing that was issued before the commit may be younger than the mark. `besides` is written with it once.
-async fn mark(op: &Op, of: String, disable: bool, mut besides: Vec<Change>) -> Result<()> {
+/// Returns that second.
+async fn mark(op: &Op, of: String, disable: bool, mut besides: Vec<Change>) -> Result<Timestamp> {
     for _ in 0..ATTEMPTS {
         let now = op.now();
         let found = Marked::find(op, of.clone(), now).await?;
@@ -149,7 +200,7 @@ async fn mark(op: &Op, of: String, disable: bool, mut besides: Vec<Change>) -> R
         let mut changes = vec![put(&mark, found.unchanged())?];
         changes.extend(besides.iter().cloned());
         match op.store().commit(changes, Durability::Durable, now).await {
-            Ok(_) if op.now() <= mark.dead_since => return Ok(()),
+            Ok(_) if op.now() <= mark.dead_since => return Ok(mark.dead_since),
             Ok(_) => besides.clear(),
             // Somebody else marked it meanwhile.
             Err(Fault::Conflict { position: 0 }) => {}

@@ -1,7 +1,7 @@
 //! Tests of logout.
 
 use crate::jose::Algorithm;
-use crate::op::cookie::COOKIES;
+use crate::op::cookie::{BROWSER, SESSION, STATE};
 use crate::op::fixture::{START, header};
 use crate::op::record::session::Session;
 use crate::op::walk::{ALICE, CLIENT, Sight, Walk, client, request};
@@ -48,9 +48,9 @@ async fn is_signed_in(walk: &mut Walk) -> bool {
 
 fn cleared(sight: &Sight) -> bool {
     let lines: Vec<_> = sight.response.headers().get_all("set-cookie").iter().collect();
-    COOKIES.iter().all(|name| {
-        lines.iter().any(|line| line.to_str().unwrap().starts_with(&format!("{name}=; Max-Age=0")))
-    })
+    let starts = |text: &str| lines.iter().any(|line| line.to_str().unwrap().starts_with(text));
+    let gone = [SESSION, BROWSER].iter().all(|name| starts(&format!("{name}=; Max-Age=0")));
+    gone && starts(&format!("{STATE}=-;"))
 }
 
 #[tokio::test]
