@@ -13,7 +13,7 @@ const DEPTH: usize = 16;
 const TWICE: &str = "a JSON member stands twice";
 
 /// Exactly one JSON object, and nothing after it.
-pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict(DEPTH).deserialize(&mut deserializer).and_then(|value| {
         deserializer.end()?;

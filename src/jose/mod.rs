@@ -5,7 +5,7 @@
 //! nothing a token says about where its key lies (`jku`, `x5u`, `jwk`, `x5c`) is ever looked at.
 
 pub mod alg;
-mod json;
+pub mod json;
 pub mod jwe;
 pub mod jwk;
 pub mod jws;

@@ -4,6 +4,7 @@
 
 mod administer;
 mod browser;
+mod claims;
 mod client_auth;
 mod clients;
 mod cookie;

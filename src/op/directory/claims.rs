@@ -1,7 +1,7 @@
 //! Which claims a scope releases (OpenID Connect Core §5.4), and what type each standard claim has (§5.1).
 
 use crate::op::settings::Settings;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The scopes of OpenID Connect Core §5.4.
 const BY_SCOPE: &[(&str, &[&str])] = &[
@@ -31,23 +31,11 @@ const BY_SCOPE: &[(&str, &[&str])] = &[
 
 const ADDRESS: &[&str] = &["formatted", "street_address", "locality", "region", "postal_code", "country"];
 
-fn of_scope<'a>(settings: &'a Settings, scope: &str) -> impl Iterator<Item = &'a str> {
+/// The claims that `scope` releases; never `sub`, which is made by the provider.
+pub(in crate::op) fn of_scope<'a>(settings: &'a Settings, scope: &str) -> impl Iterator<Item = &'a str> {
     let standard = BY_SCOPE.iter().find(|(name, _)| *name == scope).map_or(&[][..], |(_, claims)| claims);
     let own = settings.scopes.get(scope).map(|scope| scope.claims.as_slice()).unwrap_or_default();
     standard.iter().copied().chain(own.iter().map(String::as_str)).filter(|claim| *claim != "sub")
-}
-
-pub(super) fn released(
-    settings: &Settings,
-    claims: &Map<String, Value>,
-    scopes: &[String],
-) -> Map<String, Value> {
-    let wanted: Vec<&str> = scopes.iter().flat_map(|scope| of_scope(settings, scope)).collect();
-    let member = |name: &str| name.split('#').next().unwrap_or_default().to_owned();
-    // OpenID Connect Core §5.2: `name#de` goes where `name` goes.
-    let released =
-        claims.iter().filter(|(name, value)| !value.is_null() && wanted.contains(&member(name).as_str()));
-    released.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 pub(super) fn names(settings: &Settings) -> Vec<String> {

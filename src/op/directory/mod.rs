@@ -9,7 +9,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-pub(super) use claims::fault as claim_fault;
+pub(super) use claims::{fault as claim_fault, of_scope};
 pub use file::faults as user_file_faults;
 
 use super::clients::SeedFault;
@@ -146,18 +146,6 @@ impl Op {
         let mark = record::get::<Mark>(self.store(), Mark::of_account(&account), now).await?;
         let disabled = mark.is_some_and(|mark| mark.record.disabled);
         Ok(Some(Person { account, password, claims, disabled }))
-    }
-
-    /// The claims that `scopes` release about `account` (OpenID Connect Core §5.4), without `sub`. Empty if there is no such
-    /// person.
-    pub(super) async fn claims(
-        &self,
-        account: &str,
-        scopes: &[String],
-        now: Timestamp,
-    ) -> Result<Map<String, Value>> {
-        let Some(person) = self.person(account, now).await? else { return Ok(Map::new()) };
-        Ok(claims::released(&self.settings, &person.claims, scopes))
     }
 
     /// Every claim that some scope releases, for the metadata.

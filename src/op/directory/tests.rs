@@ -4,6 +4,7 @@ use super::file::parse;
 use super::password::{self, NOBODY, fault};
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
+use crate::op::claims::{Disclosure, Wishes};
 use crate::op::fixture::{kit, settings};
 use crate::op::record::account::Account;
 use crate::op::record::mark::Mark;
@@ -11,7 +12,7 @@ use crate::op::walk;
 use crate::op::{Op, user_file_faults};
 use crate::store::record::put;
 use crate::store::{Durability, Expect};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/users.yaml");
 
@@ -21,8 +22,11 @@ async fn demo() -> Op {
     Op::open(kit(), settings).await.unwrap()
 }
 
-fn scopes(text: &str) -> Vec<String> {
-    text.split(' ').map(str::to_owned).collect()
+/// What `scopes` release about `account`.
+async fn told(op: &Op, account: &str, scopes: &str) -> Map<String, Value> {
+    let scope: Vec<String> = scopes.split(' ').map(str::to_owned).collect();
+    let disclosure = Disclosure { client_id: "", scope: &scope, wishes: &Wishes::new(), locales: &[] };
+    op.tell(account, disclosure, op.now()).await.unwrap()
 }
 
 #[tokio::test]
@@ -47,7 +51,7 @@ async fn the_demo_people_sign_in_with_the_passwords_their_file_shows() {
 async fn the_demo_people_have_every_standard_claim_and_scopes_release_theirs() {
     let op = demo().await;
     for name in ["alice", "tomas", "yuki"] {
-        let all = op.claims(name, &scopes("openid profile email address phone"), op.now()).await.unwrap();
+        let all = told(&op, name, "openid profile email address phone").await;
         let mut names: Vec<_> = op.claim_names();
         names.retain(|claim| claim != "sub" && claim != "hobby");
         assert_eq!(names.len(), 19);
@@ -58,10 +62,10 @@ async fn the_demo_people_have_every_standard_claim_and_scopes_release_theirs() {
             all["address"].is_object() && all["email_verified"].is_boolean() && all["updated_at"].is_u64()
         );
     }
-    let some = op.claims("alice", &scopes("openid email"), op.now()).await.unwrap();
+    let some = told(&op, "alice", "openid email").await;
     assert_eq!(some.keys().collect::<Vec<_>>(), ["email", "email_verified"]);
-    assert!(op.claims("alice", &scopes("openid"), op.now()).await.unwrap().is_empty());
-    assert!(op.claims("nobody", &scopes("profile"), op.now()).await.unwrap().is_empty());
+    assert!(told(&op, "alice", "openid").await.is_empty());
+    assert!(told(&op, "nobody", "profile").await.is_empty());
 }
 
 #[tokio::test]
@@ -69,7 +73,7 @@ async fn a_scope_of_the_operators_releases_its_claims_but_never_the_subject() {
     let op = demo().await;
     walk::person(&op, ("kim", "pw"), json!({"hobby": "chess", "hobby#de": "Schach", "sub": "kim", "x": 1}))
         .await;
-    let claims = op.claims("kim", &scopes("hobby"), op.now()).await.unwrap();
+    let claims = told(&op, "kim", "hobby").await;
     assert_eq!(claims.keys().collect::<Vec<_>>(), ["hobby", "hobby#de"]);
 }
 

@@ -7,7 +7,7 @@ use crate::base::encode::base64url;
 use crate::base::secret::sha256;
 use crate::op::Op;
 use crate::op::browser::Browser;
-use crate::op::error::{Error, Result};
+use crate::op::error::{Code, Error, Result};
 use crate::op::page;
 use crate::op::prompt::{Situation, first_need};
 use crate::op::record::family::Authorization;
@@ -130,10 +130,14 @@ pub(super) async fn code(
         resources: request.resources.clone(),
         sid: Some(session.sid.clone()),
         auth_time: session.auth_time,
-        acr: op.acr(&session.amr, &request.acr_values),
+        acr: acr(op, request, session)?,
         amr: session.amr.clone(),
         offline: request.asks_scope("offline_access"),
-        wants_auth_time: request.max_age.is_some() || at.client.metadata.require_auth_time,
+        wants_auth_time: request.max_age.is_some()
+            || request.claims.wants_auth_time()
+            || at.client.metadata.require_auth_time,
+        claims: request.claims.clone(),
+        claims_locales: request.claims_locales.clone(),
         ..Authorization::default()
     };
     let grant = CodeGrant {
@@ -144,6 +148,17 @@ pub(super) async fn code(
         changes,
     };
     mint::code(op, grant, at.now).await
+}
+
+/// What the sign-in amounts to. OpenID Connect Core §5.5.1.1: without an essential `acr` it failed.
+fn acr(op: &Op, request: &AuthorizationRequest, session: &Session) -> Result<Option<String>> {
+    let acr = op.acr(&session.amr, &request.acr_values);
+    let essential = &request.essential_acr;
+    if essential.is_empty() || acr.as_ref().is_some_and(|acr| essential.contains(acr)) {
+        return Ok(acr);
+    }
+    let says = "The sign-in does not meet the essential acr that the request asks for";
+    Err(Error::new(Code::UnmetAuthenticationRequirements, says))
 }
 
 /// Stores the request for the person at this browser, and sends them to it. A POST ends in a GET (RFC 9700 §4.12).

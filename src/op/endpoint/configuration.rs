@@ -81,7 +81,7 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
     // OpenID Connect Discovery §3: the default of the second is true, so silence would be a lie.
     add("request_parameter_supported", false.into());
     add("request_uri_parameter_supported", false.into());
-    add("claims_parameter_supported", false.into());
+    add("claims_parameter_supported", true.into());
     let methods: Vec<_> = METHODS.iter().map(|method| method.name()).collect();
     let confidential: Vec<_> = methods.iter().filter(|method| **method != "none").collect();
     for (endpoint, offered) in [

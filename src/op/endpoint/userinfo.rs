@@ -1,10 +1,14 @@
 //! Userinfo (OpenID Connect Core §5.3): who the person behind an access token is, as far as its scopes allow.
 
 use super::{Call, Cors, Endpoint, ErrorForm};
+use crate::base::clock::Timestamp;
+use crate::op::claims::Disclosure;
 use crate::op::error::{Code, Error, Result, invalid_request};
+use crate::op::record::family::{Authorization, Family};
 use crate::op::request::params::Params;
 use crate::op::token::introspect::{Facts, Presented, Verdict, introspect};
 use crate::op::{Op, serve};
+use crate::store::record;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -39,12 +43,17 @@ impl Endpoint for Userinfo {
         let Some(token) = bearer(op, call.request)? else { return Ok(challenge(op)) };
         let facts = permitted(op, &token).await?;
         let account = facts.account.as_deref().ok_or_else(invalid)?;
-        let mut claims = op.claims(account, &facts.scope, call.now).await?;
+        let authorization = authorization(op, &facts, call.now).await?;
+        let disclosure = Disclosure {
+            client_id: &facts.client_id,
+            scope: &facts.scope,
+            wishes: &authorization.claims.userinfo,
+            locales: &authorization.claims_locales,
+        };
         let mut body = Map::new();
         // §5.3.2: always there, and the same as in the ID token.
         body.insert("sub".into(), json!(facts.subject));
-        claims.shift_remove("sub");
-        body.append(&mut claims);
+        body.append(&mut op.tell(account, disclosure, call.now).await?);
         Ok(serve::json(StatusCode::OK, &Value::Object(body)))
     }
 }
@@ -102,6 +111,13 @@ async fn permitted(op: &Op, token: &str) -> Result<Arc<Facts>> {
         return Err(invalid());
     }
     Ok(facts)
+}
+
+/// What the person allowed: the claims asked for by name, and their languages.
+async fn authorization(op: &Op, facts: &Facts, now: Timestamp) -> Result<Authorization> {
+    let family = facts.family.clone().ok_or_else(invalid)?;
+    let family = record::get::<Family>(op.store(), family, now).await?;
+    family.map(|family| family.record.authorization).ok_or_else(invalid)
 }
 
 fn invalid() -> Error {

@@ -9,7 +9,7 @@ use crate::op::record::consent::Consent as Remembered;
 use crate::op::record::interaction::Answers;
 use crate::op::request::params::Params;
 use crate::op::settings::SubjectType;
-use crate::store::record;
+use crate::store::record::{self, Stored};
 use crate::store::{Durability, Expect};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -42,7 +42,7 @@ impl Prompt for Consent {
         }
         let id = Remembered::id_of(account, &at.client.client_id);
         let remembered = record::get::<Remembered>(op.store(), id, at.now).await?;
-        let covered = remembered.is_some_and(|remembered| covers(&remembered.record, at));
+        let covered = remembered.is_some_and(|remembered| covers(op, &remembered.record, at));
         Ok(if covered { Need::Satisfied } else { ASK })
     }
 
@@ -73,9 +73,17 @@ impl Prompt for Consent {
     }
 }
 
-fn covers(remembered: &Remembered, at: Situation<'_>) -> bool {
+fn covers(op: &Op, remembered: &Remembered, at: Situation<'_>) -> bool {
     let all = |asked: &[String], allowed: &[String]| asked.iter().all(|asked| allowed.contains(asked));
-    all(&at.request.scope, &remembered.scope) && all(&at.request.resources, &remembered.resources)
+    all(&at.request.scope, &remembered.scope)
+        && all(&at.request.resources, &remembered.resources)
+        && all(&claims(op, at), &remembered.claims)
+}
+
+/// The claims asked for by name that the scopes do not cover already (OpenID Connect Core §5.5).
+fn claims(op: &Op, at: Situation<'_>) -> Vec<String> {
+    let beyond = op.beyond_scope(&at.request.claims, &at.request.scope);
+    beyond.into_iter().map(str::to_owned).collect()
 }
 
 /// Adds what was allowed to what was allowed before.
@@ -85,15 +93,18 @@ async fn remember(op: &Op, at: Situation<'_>, account: &str) -> Result<()> {
     loop {
         let before = record::get::<Remembered>(op.store(), id.clone(), at.now).await?;
         let expect = before.as_ref().map_or(Expect::Absent, |before| Expect::Version(before.version));
-        let (mut scope, mut resources) =
-            before.map(|before| (before.record.scope, before.record.resources)).unwrap_or_default();
+        let (mut scope, mut resources, mut named) = before
+            .map(|Stored { record: before, .. }| (before.scope, before.resources, before.claims))
+            .unwrap_or_default();
         union(&mut scope, &at.request.scope);
         union(&mut resources, &at.request.resources);
+        union(&mut named, &claims(op, at));
         let consent = Remembered {
             account: account.to_owned(),
             client_id: at.client.client_id.clone(),
             scope,
             resources,
+            claims: named,
             given: at.now,
             expires: at.now.plus(op.settings.lifetimes.consent.0),
         };
@@ -136,6 +147,11 @@ fn described(op: &Op, at: Situation<'_>, locale: &Locale) -> Vec<String> {
             .unwrap_or_else(|| locale.text("other-scope", &[("scope", scope)]))
     };
     let mut described: Vec<String> = at.request.scope.iter().map(words).collect();
+    for claim in claims(op, at) {
+        let own = locale.own(&format!("claim-{claim}"), &[]);
+        let named = own.unwrap_or_else(|| format!("“{claim}”"));
+        described.push(locale.text("see-claim", &[("claim", &named)]));
+    }
     if described.is_empty() {
         described.push(locale.text("no-scope", &[]));
     }

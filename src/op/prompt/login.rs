@@ -36,9 +36,8 @@ impl Prompt for Login {
     async fn need(&self, op: &Op, at: Situation<'_>) -> Result<Need> {
         const ASK: Need = Need::Ask(Code::LoginRequired);
         let Some(session) = at.session.map(|stored| &stored.record) else { return Ok(ASK) };
-        // OpenID Connect Core §3.1.2.1: another person than the id_token_hint's will not do.
-        let hinted = at.request.hinted_subject.as_ref();
-        if hinted.is_some_and(|subject| *subject != op.subject(at.client, &session.account)) {
+        // OpenID Connect Core §3.1.2.1: another person than the request names will not do.
+        if !at.request.accepts_subject(&op.subject(at.client, &session.account)) {
             return Ok(ASK);
         }
         if at.answers.signed_in.as_ref() == Some(&session.sid) {
@@ -95,9 +94,8 @@ impl Prompt for Login {
             }
         }
         let Some(person) = person else { return again(Problem::Credentials) };
-        let hinted = at.request.hinted_subject.as_ref();
-        if hinted.is_some_and(|subject| *subject != op.subject(at.client, &person.account)) {
-            let says = "Another person signed in than the id_token_hint names";
+        if !at.request.accepts_subject(&op.subject(at.client, &person.account)) {
+            let says = "Another person signed in than the request names";
             return Ok(Step::Refused(Error::new(Code::LoginRequired, says)));
         }
         // What was issued in the second of the account's mark is dead: a session begun now would ask for itself again.

@@ -12,6 +12,9 @@ pub struct Consent {
     pub client_id: String,
     pub scope: Vec<String>,
     pub resources: Vec<String>,
+    /// Claims allowed by name, beyond those of the scopes.
+    #[serde(default)]
+    pub claims: Vec<String>,
     pub given: Timestamp,
     pub expires: Timestamp,
 }

@@ -2,6 +2,7 @@
 
 use super::confirmation::Confirmation;
 use crate::base::clock::Timestamp;
+use crate::op::claims::ClaimsRequest;
 use crate::store::IndexKey;
 use crate::store::record::{Record, index};
 use bytes::Bytes;
@@ -31,6 +32,10 @@ pub struct Authorization {
     pub offline: bool,
     /// The request asked for `auth_time` in the ID token (`max_age`, `require_auth_time`).
     pub wants_auth_time: bool,
+    /// Claims the person allowed by name (OpenID Connect Core §5.5), for as long as it lasts.
+    pub claims: ClaimsRequest,
+    /// The languages the client wants claims in (OpenID Connect Core §5.2).
+    pub claims_locales: Vec<String>,
     /// Granted authorization details (RFC 9396 §7), each an object with a `type`.
     pub authorization_details: Vec<Value>,
     /// What its refresh tokens are bound to (RFC 9449 §5, RFC 8705 §4).

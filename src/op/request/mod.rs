@@ -1,9 +1,10 @@
 //! An authorization request, from parameters to typed values (OpenID Connect Core §3.1.2, RFC 6749 §4.1.1): the matrix.
 //!
 //! [`authorize`] is a door; each line of it is one check, in the order they run, and calls one file that returns a
-//! typed value. Parameters no check knows are ignored (RFC 6749 §3.1), the `claims` parameter among them.
+//! typed value. Parameters no check knows are ignored (RFC 6749 §3.1).
 
 mod acr;
+mod claims;
 mod client;
 mod display;
 mod hint;
@@ -27,6 +28,7 @@ pub(super) use display::SUPPORTED as DISPLAYS;
 pub(super) use hint::{Hint, id_token as id_token_hint};
 
 use super::Op;
+use super::claims::ClaimsRequest;
 use super::error::{Error, Result};
 use super::record::client::Client;
 use super::response_mode::ResponseMode;
@@ -77,7 +79,16 @@ pub struct AuthorizationRequest {
     /// The `sub` of an `id_token_hint`, as this client knows it.
     pub hinted_subject: Option<String>,
     pub ui_locales: Vec<String>,
+    /// Those of the `claims` parameter included, its essential ones first.
     pub acr_values: Vec<String>,
+    /// One of these must be met; empty: none has to be (OpenID Connect Core §5.5.1.1).
+    #[serde(default)]
+    pub essential_acr: Vec<String>,
+    /// What is asked for by name, as far as the client may.
+    #[serde(default)]
+    pub claims: ClaimsRequest,
+    #[serde(default)]
+    pub claims_locales: Vec<String>,
     pub display: Option<String>,
 }
 
@@ -87,6 +98,12 @@ impl AuthorizationRequest {
     }
     pub fn asks_scope(&self, scope: &str) -> bool {
         self.scope.iter().any(|asked| asked == scope)
+    }
+    /// Whether the person that the client knows as `subject` may be the one: no `id_token_hint` and no `sub` of the
+    /// `claims` parameter names another.
+    pub fn accepts_subject(&self, subject: &str) -> bool {
+        let hinted = self.hinted_subject.as_ref().is_none_or(|hinted| hinted == subject);
+        hinted && self.claims.accepts_subject(subject)
     }
 }
 
@@ -141,8 +158,10 @@ async fn rest(
     let hint = hint::check(op, client, params, now).await?;
     let login_hint = hint::login(params)?;
     let ui_locales = self::ui_locales(params)?;
-    locales::check(params, "claims_locales")?;
-    let acr_values = acr::check(client, params)?;
+    let claims = claims::check(op, client, &scope, params)?;
+    let claims_locales = locales::check(params, "claims_locales")?;
+    let essential_acr = claims::essential_acr(op, &claims)?;
+    let acr_values = claims::acr_values(&claims, acr::check(client, params)?);
     let display = display::check(params)?;
     Ok(AuthorizationRequest {
         client_id: client.client_id.clone(),
@@ -158,6 +177,9 @@ async fn rest(
         hinted_subject: hint.map(|hint| hint.subject),
         ui_locales,
         acr_values,
+        essential_acr,
+        claims,
+        claims_locales,
         display,
     })
 }

@@ -1,12 +1,15 @@
-//! ID tokens (OpenID Connect Core §2). The claims of scopes are userinfo's business in the code flow (§5.4).
+//! ID tokens (OpenID Connect Core §2). The claims of scopes are userinfo's business in the code flow (§5.4); those asked
+//! for by name in the `claims` parameter are told here too (§5.5).
 
 use super::mint::Issue;
 use crate::base::clock::Timestamp;
 use crate::jose::{Algorithm, SigningKey};
 use crate::op::Op;
+use crate::op::claims::Disclosure;
 use crate::op::error::{Result, server_error};
 use crate::op::record::client::Client;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 #[derive(Serialize)]
 struct Claims<'a> {
@@ -27,14 +30,30 @@ struct Claims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<&'a str>,
     at_hash: String,
+    /// About the person.
+    #[serde(flatten)]
+    told: Map<String, Value>,
 }
 
 /// The ID token beside `access_token`.
-pub fn sign(op: &Op, client: &Client, issue: &Issue, access_token: &str, now: Timestamp) -> Result<String> {
+pub async fn sign(
+    op: &Op,
+    client: &Client,
+    issue: &Issue,
+    access_token: &str,
+    now: Timestamp,
+) -> Result<String> {
     let key = signer(op, client)?;
     let a = &issue.authorization;
     // §3.1.3.7: required where the request or the registration asked for it.
     let wants_auth_time = a.wants_auth_time || client.metadata.require_auth_time;
+    let disclosure = Disclosure {
+        client_id: &client.client_id,
+        scope: &[],
+        wishes: &a.claims.id_token,
+        locales: &a.claims_locales,
+    };
+    let told = op.tell(&a.account, disclosure, now).await?;
     let claims = Claims {
         iss: &op.settings.issuer,
         sub: &a.subject,
@@ -47,6 +66,7 @@ pub fn sign(op: &Op, client: &Client, issue: &Issue, access_token: &str, now: Ti
         amr: &a.amr,
         sid: issue.sid.as_deref(),
         at_hash: key.alg().half_hash(access_token),
+        told,
     };
     let claims = serde_json::to_vec(&claims).map_err(server_error)?;
     key.sign("JWT", &claims).map_err(server_error)

@@ -165,8 +165,10 @@ pub async fn mint(
     let facts = facts(&issue, audience, jti, life, now, expires);
     let (access_token, stored) = form.write(op, &facts)?;
     let openid = issue.family.is_some() && issue.scope.iter().any(|scope| scope == "openid");
-    let id_token =
-        openid.then(|| id_token::sign(op, client.client(), &issue, &access_token, now)).transpose()?;
+    let id_token = match openid {
+        true => Some(id_token::sign(op, client.client(), &issue, &access_token, now).await?),
+        false => None,
+    };
 
     let Issue { mut changes, refresh, scope, authorization_details, .. } = issue;
     changes.extend(stored);
