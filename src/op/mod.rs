@@ -21,6 +21,7 @@ mod prompt;
 mod record;
 mod request;
 mod response_mode;
+mod response_type;
 mod serve;
 mod session_state;
 pub mod settings;

@@ -43,6 +43,11 @@ pub struct Settings {
     /// Software statements (RFC 7591 §2.3).
     #[serde(default)]
     pub software_statements: SoftwareStatements,
+    /// The response types of the authorization endpoint, each as its words in any order: of `code`, `id_token`,
+    /// `id_token token`, `code id_token`, `code token`, `code id_token token`, `token` and `none`. Those with `token`
+    /// put an access token into the browser's address bar (RFC 9700 §2.1.2), so they are off unless they stand here.
+    #[serde(default = "super::response_type::default_names")]
+    pub response_types: Vec<String>,
     /// What an authorization request for `offline_access` without `prompt=consent` gets.
     #[serde(default)]
     pub offline_access: OfflineAccess,

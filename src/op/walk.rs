@@ -222,8 +222,11 @@ impl Sight {
     /// What came to the client.
     pub fn answer(&self) -> Answer {
         let url = Url::parse(&self.path).unwrap_or_else(|_| panic!("no answer to the client: {self:?}"));
-        let (address, _) = self.path.split_once('?').unwrap();
-        Answer { address: address.to_owned(), params: url.query_pairs().into_owned().collect() }
+        let address = self.path.split(['?', '#']).next().unwrap();
+        let mut params: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
+        let fragment = form_urlencoded::parse(url.fragment().unwrap_or_default().as_bytes());
+        params.extend(fragment.into_owned());
+        Answer { address: address.to_owned(), in_fragment: url.fragment().is_some(), params }
     }
 }
 
@@ -231,6 +234,8 @@ impl Sight {
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub address: String,
+    pub in_fragment: bool,
+    /// Of the query and of the fragment.
     pub params: BTreeMap<String, String>,
 }
 

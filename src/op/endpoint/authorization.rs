@@ -19,7 +19,7 @@ use crate::op::response_mode;
 use crate::op::serve::{self, see_other};
 use crate::op::session_state;
 use crate::op::throttle::Counter;
-use crate::op::token::mint::{self, CodeGrant};
+use crate::op::token::mint::{self, FrontAnswer, FrontGrant};
 use crate::store::record::{self, Stored};
 use crate::store::{Change, Durability, Expect};
 use async_trait::async_trait;
@@ -63,7 +63,9 @@ impl Endpoint for AuthorizationEndpoint {
         let (request, client) = match request::authorize(op, &params, call.now).await {
             Ok(checked) => checked,
             Err(Refusal::Page(error)) => return Err(error),
-            Err(Refusal::Return(to, error)) => return response_mode::refuse(op, &call, &to, &error),
+            Err(Refusal::Return(client, to, error)) => {
+                return response_mode::refuse(op, &call, &client, &to, &error).await;
+            }
         };
         let session = op.browser_session(call.request.headers(), call.now).await?;
         let answers = Answers::default();
@@ -76,12 +78,13 @@ impl Endpoint for AuthorizationEndpoint {
         };
         match (first_need(op, at).await?, &session) {
             (None, Some(session)) => {
-                let code = code(op, at, session, Vec::new()).await;
-                respond(op, &call, &request, &session.record.sid, code)
+                let given = give(op, at, session, Vec::new()).await;
+                respond(op, &call, at, &session.record.sid, given).await
             }
             (Some((_, code)), _) if request.asks("none") => {
                 let error = Error::new(code, "The request needs a person and prompt=none forbids to ask");
-                let mut response = response_mode::refuse(op, &call, &request.return_to, &error)?;
+                let mut response =
+                    response_mode::refuse(op, &call, &client, &request.return_to, &error).await?;
                 let sid = session.as_ref().map(|session| session.record.sid.as_str());
                 session_state::keep(op, call.request.headers(), sid, &mut response);
                 Ok(response)
@@ -91,34 +94,40 @@ impl Endpoint for AuthorizationEndpoint {
     }
 }
 
-/// The code, or the error, to the client.
-pub(super) fn respond(
+/// What an authorization response says, besides what each of them does.
+pub(super) type Pairs = Vec<(&'static str, String)>;
+
+/// What is given out, or the error, to the client.
+pub(super) async fn respond(
     op: &Op,
     call: &Call<'_>,
-    request: &AuthorizationRequest,
+    at: Situation<'_>,
     sid: &str,
-    code: Result<String>,
+    given: Result<Pairs>,
 ) -> Result<Response<Bytes>> {
-    match code {
-        Ok(code) => {
+    let request = at.request;
+    match given {
+        Ok(mut pairs) => {
             let state = session_state::for_answer(op, request, sid)?;
-            let mut pairs = vec![("code", code.as_str())];
-            pairs.extend(state.as_deref().map(|state| ("session_state", state)));
-            let mut response = response_mode::respond(op, call, &request.return_to, &pairs)?;
+            pairs.extend(state.map(|state| ("session_state", state)));
+            let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let mut response =
+                response_mode::respond(op, call, at.client, &request.return_to, &pairs).await?;
             session_state::keep(op, call.request.headers(), Some(sid), &mut response);
             Ok(response)
         }
-        Err(error) => response_mode::refuse(op, call, &request.return_to, &error),
+        Err(error) => response_mode::refuse(op, call, at.client, &request.return_to, &error).await,
     }
 }
 
-/// Issues the code for a request to which nothing is left to ask; `changes` are committed with it or not at all.
-pub(super) async fn code(
+/// Gives out what the response type of a request yields to which nothing is left to ask; `changes` are committed with it
+/// or not at all.
+pub(super) async fn give(
     op: &Op,
     at: Situation<'_>,
     session: &Stored<Session>,
     changes: Vec<Change>,
-) -> Result<String> {
+) -> Result<Pairs> {
     let request = at.request;
     op.touch_session(session, Some(&request.client_id), at.now).await?;
     let session = &session.record;
@@ -140,14 +149,32 @@ pub(super) async fn code(
         claims_locales: request.claims_locales.clone(),
         ..Authorization::default()
     };
-    let grant = CodeGrant {
+    let grant = FrontGrant {
         authorization,
+        response_type: request.response_type,
         redirect_uri: request.return_to.uri().to_owned(),
         code_challenge: request.code_challenge.clone(),
         nonce: request.nonce.clone(),
+        dpop_jkt: None,
         changes,
     };
-    mint::code(op, grant, at.now).await
+    Ok(pairs(mint::front(op, at.client, grant, at.now).await?))
+}
+
+/// RFC 6749 §4.1.2, §4.2.2, OpenID Connect Core §3.2.2.5.
+fn pairs(given: FrontAnswer) -> Pairs {
+    let mut pairs = Pairs::new();
+    pairs.extend(given.code.map(|code| ("code", code)));
+    if let Some(access) = given.access {
+        pairs.extend([
+            ("access_token", access.token),
+            ("token_type", access.token_type.to_owned()),
+            ("expires_in", access.expires_in.to_string()),
+            ("scope", access.scope),
+        ]);
+    }
+    pairs.extend(given.id_token.map(|token| ("id_token", token)));
+    pairs
 }
 
 /// What the sign-in amounts to. OpenID Connect Core §5.5.1.1: without an essential `acr` it failed.

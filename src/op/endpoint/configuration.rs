@@ -1,13 +1,14 @@
 //! The metadata documents (OpenID Connect Discovery §4, RFC 8414 §3): derived from the tables, rendered once per
 //! configuration.
 
-use super::registration::metadata::{ASSERTION_ALGS, ID_TOKEN_ALGS, RESPONSE_TYPES};
+use super::registration::metadata::{ASSERTION_ALGS, ID_TOKEN_ALGS};
 use super::{Call, Cors, ENDPOINTS, Endpoint, ErrorForm};
 use crate::op::Op;
 use crate::op::client_auth::METHODS;
 use crate::op::error::Result;
 use crate::op::grant::GRANTS;
 use crate::op::response_mode::MODES;
+use crate::op::response_type::{self, IMPLICIT};
 use crate::op::serve::set;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -64,9 +65,11 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
     let mut add = |member: &str, value: Value| {
         doc.insert(member.into(), value);
     };
-    add("response_types_supported", json!(RESPONSE_TYPES));
+    let offered: Vec<_> = response_type::offered(&op.settings).collect();
+    add("response_types_supported", offered.iter().map(|kind| kind.name).collect());
     add("response_modes_supported", MODES.iter().map(|mode| mode.name()).collect());
-    add("grant_types_supported", GRANTS.iter().map(|grant| grant.name()).collect());
+    let implicit = offered.iter().any(|kind| kind.is_front_channel()).then_some(IMPLICIT);
+    add("grant_types_supported", GRANTS.iter().map(|grant| grant.name()).chain(implicit).collect());
     add("subject_types_supported", json!(["public", "pairwise"]));
     add("id_token_signing_alg_values_supported", json!(ID_TOKEN_ALGS));
     add("scopes_supported", json!(op.scopes_supported()));

@@ -1,7 +1,7 @@
 //! Where a person answers what an authorization request asks. Not part of any specification. GET shows the prompt whose
 //! turn it is, as often as one likes; POST takes its form and ends in a redirect. Completed once, it is gone.
 
-use super::authorization::{code, respond};
+use super::authorization::{give, respond};
 use super::{Call, Cors, Endpoint, ErrorForm};
 use crate::base::encode::{base64url, from_base64url_exact};
 use crate::base::secret::{equal, sha256};
@@ -152,20 +152,23 @@ impl Turn<'_> {
         }
     }
 
-    /// Issues the code and ends the interaction in one commit: however many tabs get here, one gets a code.
+    /// Gives out what was asked for and ends the interaction in one commit: however many tabs get here, one gets it.
     async fn complete(self) -> Result<Response<Bytes>> {
         let Some(session) = &self.session else { return Err(gone()) };
         let waiting = &self.waiting.record;
         let end = record::delete::<Waiting>(waiting.digest.clone(), Expect::Version(self.waiting.version));
-        let code = code(self.op, self.situation(), session, vec![end]).await;
+        let given = give(self.op, self.situation(), session, vec![end]).await;
         let now = self.form.call.now;
-        if code.as_ref().is_err_and(|error| error.code == Code::AccessDenied) {
+        if given
+            .as_ref()
+            .is_err_and(|error| matches!(error.code, Code::AccessDenied | Code::TemporarilyUnavailable))
+        {
             let left = record::get::<Waiting>(self.op.store(), waiting.digest.clone(), now).await?;
             if left.is_none_or(|left| left.version != self.waiting.version) {
                 return Err(gone());
             }
         }
-        respond(self.op, self.form.call, &waiting.request, &session.record.sid, code)
+        respond(self.op, self.form.call, self.situation(), &session.record.sid, given).await
     }
 
     async fn refuse(self, error: &Error) -> Result<Response<Bytes>> {
@@ -174,7 +177,10 @@ impl Turn<'_> {
         match self.op.store().commit(vec![end], Durability::Durable, self.form.call.now).await {
             Err(fault) if fault.is_conflict() => Err(gone()),
             Err(fault) => Err(fault.into()),
-            Ok(_) => response_mode::refuse(self.op, self.form.call, &waiting.request.return_to, error),
+            Ok(_) => {
+                let to = &waiting.request.return_to;
+                response_mode::refuse(self.op, self.form.call, &self.client, to, error).await
+            }
         }
     }
 }

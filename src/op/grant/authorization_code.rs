@@ -10,8 +10,7 @@ use crate::op::error::{Result, invalid_grant};
 use crate::op::record::client::Client;
 use crate::op::record::code::Code;
 use crate::op::record::family::{Authorization, Family};
-use crate::op::record::session::Session;
-use crate::op::token::mint::{Descent, Issue};
+use crate::op::token::mint::{Descent, Issue, family_ends};
 use crate::op::token::refresh::RefreshToken;
 use crate::op::token::{audience, revoke};
 use crate::store::Expect;
@@ -87,17 +86,25 @@ async fn issue(op: &Op, client: &Client, code: Code, version: u64, asked: &Asked
     let Asked { params, now, .. } = *asked;
     let authorization = code.authorization.clone();
     let resources = audience::narrow(&authorization.resources, params.all("resource"))?;
-    let ends = family_ends(op, &authorization, code.created, now).await?;
+    let (founded, ends, expect) = match founded(op, &code, now).await? {
+        Some(Stored { record, version, .. }) => {
+            let ends = record.expires;
+            (Some(record), ends, Expect::Version(version))
+        }
+        None => (None, family_ends(op, &authorization, code.created, now).await?, Expect::Absent),
+    };
     let refresh = gets_refresh_token(client, &authorization);
     let refresh = if refresh { Some(RefreshToken::first(op, &code.family)?) } else { None };
-    let family = Family {
+    let lineage = refresh.as_ref().map(|token| lineage(op, token, 0, None, ends, now));
+    let family = founded.unwrap_or_else(|| Family {
         id: code.family.clone(),
         authorization: authorization.clone(),
         created: code.created,
         expires: ends,
         revoked: false,
-        refresh: refresh.as_ref().map(|token| lineage(op, token, 0, None, ends, now)),
-    };
+        refresh: None,
+    });
+    let family = Family { refresh: lineage, ..family };
     let (created, nonce) = (code.created, code.nonce.clone());
     // It stays as long as there is something that its reuse would end.
     let spent = Code { spent: true, forget: ends, ..code };
@@ -110,29 +117,24 @@ async fn issue(op: &Op, client: &Client, code: Code, version: u64, asked: &Asked
         resources,
         authorization_details: authorization.authorization_details.clone(),
         confirmation: asked.confirmation.clone(),
-        changes: vec![put(&spent, Expect::Version(version))?, put(&family, Expect::Absent)?],
+        changes: vec![put(&spent, Expect::Version(version))?, put(&family, expect)?],
         family: Some(Descent { id: family.id, ends }),
         authorization,
     })
 }
 
+/// The family that was founded beside the code, for its access token in the front channel.
+async fn founded(op: &Op, code: &Code, now: Timestamp) -> Result<Option<Stored<Family>>> {
+    if !code.founded {
+        return Ok(None);
+    }
+    match record::get::<Family>(op.store(), code.family.clone(), now).await? {
+        Some(family) if !family.dead => Ok(Some(family)),
+        _ => Err(invalid_grant("The authorization is no longer valid")),
+    }
+}
+
 /// `offline_access`, or a client that registered for refresh tokens (then they end with the session).
 fn gets_refresh_token(client: &Client, authorization: &Authorization) -> bool {
     authorization.offline || client.may_use_grant("refresh_token")
-}
-
-/// Without `offline_access` a family ends with the session it was authorized in.
-async fn family_ends(
-    op: &Op,
-    authorization: &Authorization,
-    created: Timestamp,
-    now: Timestamp,
-) -> Result<Timestamp> {
-    let total = created.plus(op.settings.lifetimes.refresh_token_total.0);
-    let Some(sid) = authorization.sid.as_ref().filter(|_| !authorization.offline) else { return Ok(total) };
-    let session = record::get::<Session>(op.store(), sid.clone(), now).await?;
-    match session {
-        Some(Stored { record, dead: false, .. }) => Ok(record.expires.min(total)),
-        _ => Err(invalid_grant("The session has ended")),
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::op::fixture::{body, form, header, op, op_with};
 use crate::op::token::fixture::*;
-use crate::op::token::{mint, revoke};
+use crate::op::token::revoke;
 use crate::op::{Op, Presented, Verdict};
 use futures_util::future::join_all;
 use http::StatusCode;
@@ -128,10 +128,10 @@ async fn pkce_is_held_to_what_the_request_said() {
         client.secret_digest = None;
     })
     .await;
-    let challenged = |client_id: &'static str, challenge: Option<&str>| {
+    let challenged = async |client_id: &'static str, challenge: Option<&str>| {
         let mut grant = grant(&op, client_id, &sid, "api");
         grant.code_challenge = challenge.map(str::to_owned);
-        mint::code(&op, grant, op.now())
+        give(&op, grant).await.unwrap().code.unwrap()
     };
     let ask_as_public = async |code: &str, verifier: Option<&str>| {
         let mut pairs = vec![
@@ -143,14 +143,14 @@ async fn pkce_is_held_to_what_the_request_said() {
         pairs.extend(verifier.map(|verifier| ("code_verifier", verifier)));
         form(&op, "/oidcop/token", &[], &pairs).await
     };
-    let code = challenged("public", Some(CHALLENGE)).await.unwrap();
+    let code = challenged("public", Some(CHALLENGE)).await;
     let long = "a".repeat(129);
     for wrong in [None, Some("short"), Some(long.as_str()), Some(CHALLENGE)] {
         assert_eq!(error(&ask_as_public(&code, wrong).await), "invalid_grant", "{wrong:?}");
     }
     assert_eq!(ask_as_public(&code, Some(VERIFIER)).await.status(), StatusCode::OK);
     // A public client without PKCE, and a verifier without a challenge.
-    let bare = challenged("public", None).await.unwrap();
+    let bare = challenged("public", None).await;
     assert_eq!(error(&ask_as_public(&bare, None).await), "invalid_grant");
     assert_eq!(error(&ask_as_public(&bare, Some(VERIFIER)).await), "invalid_grant");
 }

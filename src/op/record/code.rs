@@ -13,12 +13,18 @@ pub struct Code {
     /// base64url of the SHA-256 of the code.
     pub digest: String,
     pub family: String,
+    /// The family is there already: an access token was given out beside the code.
+    #[serde(default)]
+    pub founded: bool,
     pub client_id: String,
     pub redirect_uri: String,
     /// PKCE (RFC 7636 §4.3), method S256.
     pub code_challenge: Option<String>,
     pub nonce: Option<String>,
-    /// The family that its redemption will found.
+    /// The thumbprint of the key the token request must prove (RFC 9449 §10).
+    #[serde(default)]
+    pub dpop_jkt: Option<String>,
+    /// What the person authorized: the family's, which its redemption founds or goes on with.
     pub authorization: super::family::Authorization,
     /// When the person authorized; a mark on a parent from then on or later is deadly.
     pub created: Timestamp,

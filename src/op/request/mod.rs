@@ -32,6 +32,7 @@ use super::claims::ClaimsRequest;
 use super::error::{Error, Result};
 use super::record::client::Client;
 use super::response_mode::ResponseMode;
+use super::response_type::{ResponseType, by_name};
 use crate::base::clock::Timestamp;
 use params::Params;
 use serde::{Deserialize, Serialize};
@@ -64,7 +65,8 @@ impl ReturnAddress {
 pub struct AuthorizationRequest {
     pub client_id: String,
     pub return_to: ReturnAddress,
-    pub response_type: String,
+    #[serde(with = "by_name")]
+    pub response_type: &'static ResponseType,
     /// Known scopes only, in the order requested.
     pub scope: Vec<String>,
     /// Selected resources, by `uri`.
@@ -113,7 +115,7 @@ pub enum Refusal {
     /// Nothing proves that the redirect URI is the client's: a page.
     Page(Error),
     /// RFC 6749 §4.1.2.1: to the redirect URI.
-    Return(ReturnAddress, Error),
+    Return(Arc<Client>, ReturnAddress, Error),
 }
 
 /// The authorization endpoint's door.
@@ -125,7 +127,7 @@ pub(super) async fn authorize(
     let (client, return_to) = return_address(op, params, now).await.map_err(Refusal::Page)?;
     match rest(op, &client, &return_to, params, now).await {
         Ok(request) => Ok((request, client)),
-        Err(error) => Err(Refusal::Return(return_to, error)),
+        Err(error) => Err(Refusal::Return(client, return_to, error)),
     }
 }
 
@@ -134,7 +136,7 @@ async fn return_address(op: &Op, params: &Params, now: Timestamp) -> Result<(Arc
     let client = client::check(op, params, now).await?;
     let uri = redirect_uri::check(&client, params)?;
     let state = state::check(params)?;
-    let mode = response_mode::of_errors(params);
+    let mode = response_mode::of(params);
     Ok((client, ReturnAddress { uri, mode: mode.name().to_owned(), state }))
 }
 
@@ -147,13 +149,13 @@ async fn rest(
     now: Timestamp,
 ) -> Result<AuthorizationRequest> {
     request_object::check(params)?;
-    let response_type = response_type::check(client, params)?;
-    response_mode::check(params)?;
+    let response_type = response_type::check(op, client, params)?;
+    response_mode::check(response_type, params)?;
     let prompt = prompt::check(params)?;
-    let scope = scope::check(op, client, params, &prompt)?;
+    let scope = scope::check(op, client, response_type, params, &prompt)?;
     let resources = resource::check(op, &scope, params)?;
-    let code_challenge = pkce::check(client, params)?;
-    let nonce = nonce::check(params)?;
+    let code_challenge = pkce::check(client, response_type, params)?;
+    let nonce = nonce::check(response_type, params)?;
     let max_age = max_age::check(client, params)?;
     let hint = hint::check(op, client, params, now).await?;
     let login_hint = hint::login(params)?;

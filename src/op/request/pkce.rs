@@ -4,8 +4,13 @@ use super::Params;
 use crate::base::encode::from_base64url_exact;
 use crate::op::error::{Result, invalid_request};
 use crate::op::record::client::Client;
+use crate::op::response_type::ResponseType;
 
-pub(super) fn check(client: &Client, params: &Params) -> Result<Option<String>> {
+pub(super) fn check(client: &Client, kind: &ResponseType, params: &Params) -> Result<Option<String>> {
+    if !kind.code {
+        // A challenge is for a code.
+        return Ok(None);
+    }
     let method = params.one("code_challenge_method");
     let Some(challenge) = params.one("code_challenge") else {
         if method.is_some() {

@@ -1,19 +1,26 @@
-//! `response_mode` (OAuth 2.0 Multiple Response Type Encoding Practices §2.1): `query` unless asked otherwise.
+//! `response_mode` (OAuth 2.0 Multiple Response Type Encoding Practices §2.1): the response type's own unless asked
+//! otherwise.
 
 use super::Params;
 use crate::op::error::{Result, invalid_request};
-use crate::op::response_mode::{DEFAULT, ResponseMode, find};
+use crate::op::response_mode::{ResponseMode, default, find};
+use crate::op::response_type::{ResponseType, asks_front_channel};
 
-pub(super) fn check(params: &Params) -> Result<()> {
-    match params.one("response_mode") {
-        Some(asked) if find(asked).is_none() => {
-            Err(invalid_request("The response_mode is not one of query and form_post"))
+pub(super) fn check(kind: &ResponseType, params: &Params) -> Result<()> {
+    let Some(asked) = params.one("response_mode") else { return Ok(()) };
+    match find(asked) {
+        None => Err(invalid_request("The response_mode is not supported")),
+        Some(mode) if kind.is_front_channel() && !mode.hides_from_servers() => {
+            Err(invalid_request("The response_mode query is not for what this response_type yields"))
         }
-        _ => Ok(()),
+        Some(_) => Ok(()),
     }
 }
 
-/// How errors travel: as asked, if that can be done.
-pub(super) fn of_errors(params: &Params) -> &'static dyn ResponseMode {
-    params.one("response_mode").and_then(find).unwrap_or(DEFAULT)
+/// How the answer travels, an error too: as asked, if that can be done; otherwise as the response type's answers do,
+/// whether or not it is one that we know.
+pub(super) fn of(params: &Params) -> &'static dyn ResponseMode {
+    let front_channel = asks_front_channel(params.one("response_type").unwrap_or_default());
+    let asked = params.one("response_mode").and_then(find);
+    asked.filter(|mode| !front_channel || mode.hides_from_servers()).unwrap_or_else(|| default(front_channel))
 }

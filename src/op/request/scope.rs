@@ -5,11 +5,18 @@ use super::Params;
 use crate::op::Op;
 use crate::op::error::{Result, invalid_request};
 use crate::op::record::client::Client;
+use crate::op::response_type::ResponseType;
 use crate::op::settings::WithoutConsent;
 
 const MAX: usize = 100;
 
-pub(super) fn check(op: &Op, client: &Client, params: &Params, prompt: &[String]) -> Result<Vec<String>> {
+pub(super) fn check(
+    op: &Op,
+    client: &Client,
+    kind: &ResponseType,
+    params: &Params,
+    prompt: &[String],
+) -> Result<Vec<String>> {
     let mut scope = super::words(params, "scope", MAX)?;
     let known = op.scopes_supported();
     let allowed = client.metadata.scope.as_deref();
@@ -17,6 +24,14 @@ pub(super) fn check(op: &Op, client: &Client, params: &Params, prompt: &[String]
         known.iter().any(|known| known == asked)
             && allowed.is_none_or(|allowed| allowed.split(' ').any(|allowed| allowed == asked))
     });
+    // OpenID Connect Core §3.2.2.1, §3.3.2.1: without it there is no ID token.
+    if kind.id_token && !scope.iter().any(|asked| asked == "openid") {
+        return Err(invalid_request("This response_type needs the scope openid"));
+    }
+    if !kind.code {
+        // OpenID Connect Core §11: it is ignored where no code comes back.
+        scope.retain(|asked| asked != "offline_access");
+    }
     offline(op, &mut scope, prompt)?;
     Ok(scope)
 }

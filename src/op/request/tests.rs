@@ -1,5 +1,7 @@
 //! Tests of the checks of an authorization request, through the endpoint.
 
+mod response_types;
+
 use crate::jose::Algorithm;
 use crate::op::error::Code;
 use crate::op::fixture::{START, header};
@@ -23,11 +25,10 @@ async fn each_faulty_parameter_has_its_error_which_travels_with_state_and_issuer
     let faults: &[(&str, &[(&str, &str)])] = &[
         ("invalid_request", &[("response_type", "")]),
         ("unsupported_response_type", &[("response_type", "token")]),
-        ("unsupported_response_type", &[("response_type", "code id_token")]),
-        ("unsupported_response_type", &[("response_type", "none")]),
+        ("unauthorized_client", &[("response_type", "id_token code")]),
+        ("unauthorized_client", &[("response_type", "none")]),
         ("unsupported_response_type", &[("response_type", "Code")]),
-        ("invalid_request", &[("response_mode", "fragment")]),
-        ("invalid_request", &[("response_mode", "query.jwt")]),
+        ("invalid_request", &[("response_mode", "telepathy")]),
         ("invalid_request", &[("prompt", "none login")]),
         ("invalid_request", &[("prompt", "create")]),
         ("invalid_request", &[("prompt", "None")]),

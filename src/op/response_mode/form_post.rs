@@ -23,6 +23,9 @@ impl ResponseMode for FormPost {
     fn redirects(&self) -> bool {
         false
     }
+    fn hides_from_servers(&self) -> bool {
+        true
+    }
     fn respond(
         &self,
         op: &Op,

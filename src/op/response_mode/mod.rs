@@ -2,11 +2,13 @@
 //! (OAuth 2.0 Multiple Response Type Encoding Practices §2.1, OAuth 2.0 Form Post Response Mode).
 
 mod form_post;
+mod fragment;
 mod query;
 
 use super::Op;
 use super::endpoint::Call;
 use super::error::{Error, Result};
+use super::record::client::Client;
 use super::request::ReturnAddress;
 use bytes::Bytes;
 use http::Response;
@@ -20,6 +22,8 @@ pub trait ResponseMode: Sync + Send {
     /// Where a form that leads to the response must be allowed to end (CSP `form-action`): the client, if the browser
     /// is redirected there; `None` if a page of ours comes between.
     fn redirects(&self) -> bool;
+    /// Whether tokens may travel so: they do not show in any server's log or `Referer`.
+    fn hides_from_servers(&self) -> bool;
     /// Sends `params` to where the client asked for them.
     fn respond(
         &self,
@@ -30,32 +34,48 @@ pub trait ResponseMode: Sync + Send {
     ) -> Result<Response<Bytes>>;
 }
 
-pub const MODES: &[&dyn ResponseMode] = &[&query::Query, &form_post::FormPost];
+pub const MODES: &[&dyn ResponseMode] = &[&query::Query, &fragment::Fragment, &form_post::FormPost];
 
-/// For `response_type=code` (OAuth 2.0 Multiple Response Type Encoding Practices §5).
-pub const DEFAULT: &dyn ResponseMode = &query::Query;
+/// For a response type that does, or does not, put tokens into the front channel (OAuth 2.0 Multiple Response Type
+/// Encoding Practices §2.1, §5).
+pub fn default(front_channel: bool) -> &'static dyn ResponseMode {
+    if front_channel { &fragment::Fragment } else { &query::Query }
+}
 
 pub fn find(name: &str) -> Option<&'static dyn ResponseMode> {
     MODES.iter().copied().find(|mode| mode.name() == name)
 }
 
 /// Answers the client: `params`, its `state` if it sent one, and `iss` (RFC 9207 §2).
-pub fn respond(
+pub async fn respond(
     op: &Op,
     call: &Call<'_>,
+    client: &Client,
     to: &ReturnAddress,
     params: &[(&str, &str)],
 ) -> Result<Response<Bytes>> {
     let mut all = params.to_vec();
     all.extend(to.state().map(|state| ("state", state)));
     all.push(("iss", op.settings.issuer.as_str()));
-    let mode = to.mode().unwrap_or(DEFAULT);
-    tracing::trace!(mode = mode.name(), spec = mode.spec(), "an authorization is answered");
+    // One that is no more: what fits everything.
+    let mode = to.mode().unwrap_or_else(|| default(true));
+    tracing::trace!(
+        client = client.client_id,
+        mode = mode.name(),
+        spec = mode.spec(),
+        "an authorization is answered"
+    );
     mode.respond(op, call, to, &all)
 }
 
 /// RFC 6749 §4.1.2.1.
-pub fn refuse(op: &Op, call: &Call<'_>, to: &ReturnAddress, error: &Error) -> Result<Response<Bytes>> {
+pub async fn refuse(
+    op: &Op,
+    call: &Call<'_>,
+    client: &Client,
+    to: &ReturnAddress,
+    error: &Error,
+) -> Result<Response<Bytes>> {
     tracing::debug!(
         request_id = %call.peer.request_id,
         code = error.code.wire(),
@@ -64,7 +84,13 @@ pub fn refuse(op: &Op, call: &Call<'_>, to: &ReturnAddress, error: &Error) -> Re
         "an authorization ends in an error"
     );
     let description = error.description();
-    respond(op, call, to, &[("error", error.code.wire()), ("error_description", &description)])
+    let params = [("error", error.code.wire()), ("error_description", description.as_str())];
+    respond(op, call, client, to, &params).await
+}
+
+/// `params` as a form (RFC 6749 Appendix B).
+fn encoded(params: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish()
 }
 
 /// `uri` with `params` behind its own query.
@@ -76,7 +102,7 @@ pub fn append_query(uri: &str, params: &[(&str, &str)]) -> String {
         Some((_, query)) if query.ends_with('&') => "",
         Some(_) => "&",
     };
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+    let query = encoded(params);
     if !query.is_empty() {
         text.push_str(before);
         text.push_str(&query);

@@ -21,6 +21,9 @@ impl ResponseMode for Query {
     fn redirects(&self) -> bool {
         true
     }
+    fn hides_from_servers(&self) -> bool {
+        false
+    }
     fn respond(
         &self,
         _: &Op,

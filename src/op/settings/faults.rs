@@ -3,6 +3,7 @@
 use super::Settings;
 use crate::base::uri;
 use crate::op::endpoint::ENDPOINTS;
+use crate::op::response_type::{self, RESPONSE_TYPES};
 use std::collections::HashSet;
 use std::time::Duration;
 use url::Url;
@@ -34,6 +35,7 @@ impl Settings {
         self.lifetimes(&mut found);
         self.webfinger.faults(&mut found);
         self.software_statements.faults(&mut found);
+        self.response_types(&mut found);
         found
     }
 
@@ -76,6 +78,16 @@ impl Settings {
                 "default_resource".into(),
                 format!("`{default}` is not the `uri` of one of the resources"),
             ));
+        }
+    }
+
+    fn response_types(&self, found: &mut Found) {
+        let known: Vec<_> = RESPONSE_TYPES.iter().map(|row| row.name).collect();
+        for (nth, name) in self.response_types.iter().enumerate() {
+            if response_type::find(name).is_none() {
+                let says = format!("`{name}` is not a response type: known are {}", known.join(", "));
+                found.push((format!("response_types[{nth}]"), says));
+            }
         }
     }
 
@@ -133,6 +145,7 @@ mod tests {
             ("resources: [{ uri: 'https://a/#b' }]", "resources[0].uri"),
             ("resources: [{ uri: 'https://a/' }, { uri: 'https://a/' }]", "resources[1].uri"),
             ("default_resource: 'https://nowhere.example'", "default_resource"),
+            ("response_types: [code, tokens]", "response_types[1]"),
             ("lifetimes: { code: 3h }", "lifetimes.code"),
             ("lifetimes: { code: 0 }", "lifetimes.code"),
             ("lifetimes: { session: 500ms }", "lifetimes.session"),

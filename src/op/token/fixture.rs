@@ -2,7 +2,7 @@
 //! only.
 
 use super::introspect::{Presented, Verdict};
-use super::mint::{self, CodeGrant};
+use super::mint::{self, FrontAnswer, FrontGrant};
 use crate::base::clock::Timestamp;
 use crate::base::encode::base64url;
 use crate::base::secret::sha256;
@@ -10,6 +10,7 @@ use crate::op::fixture::{body, form};
 use crate::op::record::client::{Client, Metadata};
 use crate::op::record::family::Authorization;
 use crate::op::record::session::Session;
+use crate::op::response_type::find;
 use crate::op::{Op, fixture};
 use crate::store::memory::Memory;
 use crate::store::record::put;
@@ -67,10 +68,11 @@ pub(crate) async fn session(op: &Op, account: &str) -> String {
 }
 
 /// What a person at `sid` grants `client_id`.
-pub(crate) fn grant(op: &Op, client_id: &str, sid: &str, scope: &str) -> CodeGrant {
+pub(crate) fn grant(op: &Op, client_id: &str, sid: &str, scope: &str) -> FrontGrant {
     let scope: Vec<String> = scope.split(' ').map(str::to_owned).collect();
     let resources = super::audience::select(&op.settings, [].into_iter(), &scope).unwrap();
-    CodeGrant {
+    FrontGrant {
+        response_type: find("code").unwrap(),
         authorization: Authorization {
             client_id: client_id.into(),
             account: "diana".into(),
@@ -88,12 +90,19 @@ pub(crate) fn grant(op: &Op, client_id: &str, sid: &str, scope: &str) -> CodeGra
         redirect_uri: REDIRECT.into(),
         code_challenge: None,
         nonce: Some("n-1".into()),
+        dpop_jkt: None,
         changes: Vec::new(),
     }
 }
 
 pub(crate) async fn code(op: &Op, client_id: &str, sid: &str, scope: &str) -> String {
-    mint::code(op, grant(op, client_id, sid, scope), op.now()).await.unwrap()
+    give(op, grant(op, client_id, sid, scope)).await.unwrap().code.unwrap()
+}
+
+/// What the authorization endpoint gives out for `grant`.
+pub(crate) async fn give(op: &Op, grant: FrontGrant) -> crate::op::error::Result<FrontAnswer> {
+    let client = op.client(&grant.authorization.client_id, op.now()).await?.unwrap();
+    mint::front(op, &client, grant, op.now()).await
 }
 
 /// Posts a token request of `client_id` with its secret.

@@ -1,5 +1,5 @@
-//! ID tokens (OpenID Connect Core §2). The claims of scopes are userinfo's business in the code flow (§5.4); those asked
-//! for by name in the `claims` parameter are told here too (§5.5).
+//! ID tokens (OpenID Connect Core §2). The claims of scopes are userinfo's business wherever there is an access token
+//! (§5.4); those asked for by name in the `claims` parameter are told here too (§5.5).
 
 use super::mint::Issue;
 use crate::base::clock::Timestamp;
@@ -29,18 +29,33 @@ struct Claims<'a> {
     amr: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<&'a str>,
-    at_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    c_hash: Option<String>,
     /// About the person.
     #[serde(flatten)]
     told: Map<String, Value>,
 }
 
-/// The ID token beside `access_token`.
+/// What an ID token is given out beside.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// A code from the authorization endpoint: `c_hash` (§3.3.2.11).
+    pub code: Option<&'a str>,
+    /// `at_hash` (§3.1.3.6, §3.2.2.10).
+    pub access_token: Option<&'a str>,
+    /// Nothing that could ask userinfo will follow, so the claims of the scopes are in the ID token (§5.4:
+    /// `response_type=id_token`).
+    pub claims: bool,
+}
+
+/// The ID token for what `issue` grants, given out beside other things.
 pub async fn sign(
     op: &Op,
     client: &Client,
     issue: &Issue,
-    access_token: &str,
+    beside: Beside<'_>,
     now: Timestamp,
 ) -> Result<String> {
     let key = signer(op, client)?;
@@ -49,7 +64,7 @@ pub async fn sign(
     let wants_auth_time = a.wants_auth_time || client.metadata.require_auth_time;
     let disclosure = Disclosure {
         client_id: &client.client_id,
-        scope: &[],
+        scope: if beside.claims { &issue.scope } else { &[] },
         wishes: &a.claims.id_token,
         locales: &a.claims_locales,
     };
@@ -65,7 +80,8 @@ pub async fn sign(
         acr: a.acr.as_deref(),
         amr: &a.amr,
         sid: issue.sid.as_deref(),
-        at_hash: key.alg().half_hash(access_token),
+        at_hash: beside.access_token.map(|token| key.alg().half_hash(token)),
+        c_hash: beside.code.map(|code| key.alg().half_hash(code)),
         told,
     };
     let claims = serde_json::to_vec(&claims).map_err(server_error)?;

@@ -1,8 +1,13 @@
-//! The only place where an OAuth token is born: codes, access tokens, ID tokens; refresh tokens are handed out here.
+//! The only place where an OAuth token is born: access tokens, ID tokens; refresh tokens are handed out here. What the
+//! authorization endpoint gives out is in `front`.
+
+mod front;
+
+pub use front::{FrontAnswer, FrontGrant, family_ends, front};
 
 use super::access::{self, AccessClaims};
 use super::audience::{self, Target};
-use super::id_token;
+use super::id_token::{self, Beside};
 use super::introspect::{self, Facts};
 use super::life::{Life, Parent};
 use super::parents::{Bonds, Marked};
@@ -12,77 +17,16 @@ use crate::base::secret::sha256;
 use crate::jose::{Algorithm, SigningKey};
 use crate::op::Op;
 use crate::op::client_auth::Authenticated;
-use crate::op::error::{
-    Code as ErrorCode, Error, Result, invalid_client, invalid_grant, server_error, unavailable,
-};
+use crate::op::error::{Error, Result, invalid_client, invalid_grant, server_error, unavailable};
 use crate::op::record::access::Access;
-use crate::op::record::code::Code;
 use crate::op::record::confirmation::Confirmation;
 use crate::op::record::family::Authorization;
 use crate::op::record::session::Session;
 use crate::op::settings::Format;
 use crate::store::record::{self, check, put};
-use crate::store::{Change, Durability, Expect, Fault};
+use crate::store::{Change, Durability, Expect};
 use serde_json::Value;
 use std::sync::Arc;
-
-/// What the authorization endpoint grants: the code will stand for exactly this.
-#[derive(Debug)]
-pub struct CodeGrant {
-    pub authorization: Authorization,
-    /// As the request sent it: the token request must repeat it (RFC 6749 §4.1.3).
-    pub redirect_uri: String,
-    /// PKCE, method S256 (RFC 7636 §4.3).
-    pub code_challenge: Option<String>,
-    pub nonce: Option<String>,
-    /// The endpoint's own changes (a consent, the session's clients), committed together with the code.
-    pub changes: Vec<Change>,
-}
-
-/// Stores a fresh code for `grant` and returns its handle: 43 characters of base64url. The session must be alive and
-/// neither the client nor the account disabled at the very moment it is stored.
-///
-/// # Errors
-/// `access_denied` if one of them has ended meanwhile; otherwise the store's (`temporarily_unavailable` for a conflict
-/// over `changes`).
-pub async fn code(op: &Op, grant: CodeGrant, now: Timestamp) -> Result<String> {
-    let handle = op.random().token()?;
-    let redeem_until = now.plus(op.settings.lifetimes.code.0);
-    let code = Code {
-        digest: Code::digest_of(&handle),
-        family: op.random().id()?,
-        client_id: grant.authorization.client_id.clone(),
-        redirect_uri: grant.redirect_uri,
-        code_challenge: grant.code_challenge,
-        nonce: grant.nonce,
-        authorization: grant.authorization,
-        created: now,
-        redeem_until,
-        spent: false,
-        forget: redeem_until,
-    };
-    let mut changes = grant.changes;
-    let theirs = changes.len();
-    changes.push(put(&code, Expect::Absent)?);
-    let a = &code.authorization;
-    let client = Marked::client(op, &a.client_id, now).await?;
-    let account = Marked::account(op, &a.account, now).await?;
-    // A sign-in from before the account's mark counts no more.
-    if client.disabled() || !account.spares(a.auth_time) {
-        return Err(meanwhile());
-    }
-    changes.extend([client.check(), account.check()]);
-    changes.extend(a.sid.clone().map(|sid| check::<Session>(sid, Expect::Alive)));
-    match op.store().commit(changes, Durability::Durable, now).await {
-        Ok(_) => Ok(handle),
-        Err(Fault::Conflict { position }) if position >= theirs => Err(meanwhile()),
-        Err(fault) => Err(fault.into()),
-    }
-}
-
-fn meanwhile() -> Error {
-    Error::new(ErrorCode::AccessDenied, "The session, the account or the client has ended meanwhile")
-}
 
 /// What a grant proved: everything that may be minted, and the changes that must be committed with it.
 #[derive(Debug)]
@@ -152,21 +96,13 @@ pub async fn mint(
     issue: Issue,
     now: Timestamp,
 ) -> std::result::Result<TokenAnswer, Failure> {
-    let Target { audience, format, lifetime } =
-        audience::target(&op.settings, &issue.resources, &issue.scope);
-    let jti = access::jti(op.random(), issue.family.as_ref().map(|family| family.id.as_str()))?;
-    let mut bonds = Bonds::new(op);
-    let form = Form::begin(op, format, &jti, &mut bonds)?;
-    tie(&issue, &mut bonds);
-    // Every life is held: a parent that ends from here on takes the token along.
-    let Parents { ends, checks } = Parents::look(op, &issue, now).await?;
-    let expires = now.plus(lifetime).min(ends);
-    let Ok(life) = bonds.life() else { return Err(Failure::Again) };
-    let facts = facts(&issue, audience, jti, life, now, expires);
-    let (access_token, stored) = form.write(op, &facts)?;
+    let Newborn { token: access_token, facts, stored, checks } = access_token(op, &issue, now).await?;
     let openid = issue.family.is_some() && issue.scope.iter().any(|scope| scope == "openid");
     let id_token = match openid {
-        true => Some(id_token::sign(op, client.client(), &issue, &access_token, now).await?),
+        true => {
+            let beside = Beside { access_token: Some(&access_token), ..Beside::default() };
+            Some(id_token::sign(op, client.client(), &issue, beside, now).await?)
+        }
         false => None,
     };
 
@@ -183,16 +119,43 @@ pub async fn mint(
         }
     }
     let token_type = facts.confirmation.token_type();
+    let expires_in = now.until(facts.expires);
     introspect::remember(op, &access_token, Arc::new(facts));
     Ok(TokenAnswer {
         access_token,
-        expires_in: now.until(expires),
+        expires_in,
         scope: scope.join(" "),
         refresh_token: refresh,
         id_token,
         token_type,
         authorization_details,
     })
+}
+
+/// An access token that is not committed yet.
+struct Newborn {
+    token: String,
+    facts: Facts,
+    /// What must be stored with it.
+    stored: Option<Change>,
+    /// That its parents are alive: what the commit is held to.
+    checks: Vec<Change>,
+}
+
+async fn access_token(op: &Op, issue: &Issue, now: Timestamp) -> std::result::Result<Newborn, Failure> {
+    let Target { audience, format, lifetime } =
+        audience::target(&op.settings, &issue.resources, &issue.scope);
+    let jti = access::jti(op.random(), issue.family.as_ref().map(|family| family.id.as_str()))?;
+    let mut bonds = Bonds::new(op);
+    let form = Form::begin(op, format, &jti, &mut bonds)?;
+    tie(issue, &mut bonds);
+    // Every life is held: a parent that ends from here on takes the token along.
+    let Parents { ends, checks } = Parents::look(op, issue, now).await?;
+    let expires = now.plus(lifetime).min(ends);
+    let Ok(life) = bonds.life() else { return Err(Failure::Again) };
+    let facts = facts(issue, audience, jti, life, now, expires);
+    let (token, stored) = form.write(op, &facts)?;
+    Ok(Newborn { token, facts, stored, checks })
 }
 
 /// What an access token is made of.

@@ -9,6 +9,7 @@ use crate::op::client_auth;
 use crate::op::error::{Code, Error};
 use crate::op::grant;
 use crate::op::record::client::Metadata;
+use crate::op::response_type::{self, IMPLICIT, ResponseType};
 use crate::op::settings::{Settings, SubjectType};
 use serde_json::{Map, Value};
 
@@ -17,8 +18,6 @@ pub(crate) const ID_TOKEN_ALGS: [&str; 5] = ["RS256", "ES256", "PS256", "EdDSA",
 /// The algorithms a client may sign its assertions with.
 pub(crate) const ASSERTION_ALGS: [&str; 7] =
     ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519", "RS512"];
-/// The response types that are offered.
-pub(crate) const RESPONSE_TYPES: [&str; 1] = ["code"];
 
 /// Why metadata was refused, and for which member.
 #[derive(Debug)]
@@ -99,7 +98,7 @@ pub(crate) fn validate(settings: &Settings, sent: &Map<String, Value>) -> Checke
     if !["web", "native"].contains(&kept.application_type.as_str()) {
         return refuse("application_type", "must be web or native");
     }
-    flows(&sent, &mut kept)?;
+    flows(settings, &sent, &mut kept)?;
     authentication(&sent, &mut kept)?;
     addresses(&sent, &mut kept)?;
     subject(settings, &sent, &mut kept)?;
@@ -114,32 +113,38 @@ pub(crate) fn validate(settings: &Settings, sent: &Map<String, Value>) -> Checke
 }
 
 /// Response and grant types that fit each other and are offered here.
-fn flows(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
+fn flows(settings: &Settings, sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
     let offered = |name: &&String| grant::GRANTS.iter().any(|grant| grant.name() == name.as_str());
     let grants = sent.texts("grant_types", 50)?;
-    kept.grant_types = match grants.is_empty() {
-        true => vec!["authorization_code".into()],
-        false => distinct(grants.iter().filter(offered).cloned().collect()),
-    };
-    let by_machine =
-        !grants.is_empty() && !kept.grant_types.iter().any(|grant| grant == "authorization_code");
     let types = sent.texts("response_types", 50)?;
-    kept.response_types = match types.is_empty() {
-        // OpenID Connect Registration §2: code is the default, for clients that use the authorization endpoint.
-        true if by_machine && !kept.grant_types.is_empty() => Vec::new(),
-        true => vec!["code".into()],
-        false => {
-            distinct(types.iter().filter(|known| RESPONSE_TYPES.contains(&known.as_str())).cloned().collect())
+    kept.grant_types = distinct(grants.iter().filter(offered).cloned().collect());
+    let by_machine = !kept.grant_types.is_empty()
+        && !grants.iter().any(|grant| grant == "authorization_code" || grant == IMPLICIT);
+    let mut kinds: Vec<&ResponseType> = Vec::new();
+    for name in &types {
+        // As it was sent: the order of its words is the client's.
+        let kind = response_type::find(name).filter(|kind| response_type::is_offered(settings, kind));
+        if let Some(kind) = kind.filter(|kind| !kinds.contains(kind)) {
+            kinds.push(kind);
+            kept.response_types.push(name.clone());
         }
-    };
-    if !types.is_empty() && kept.response_types.is_empty() && !by_machine {
-        return refuse("response_types", format!("none of these is offered here, only {RESPONSE_TYPES:?}"));
     }
-    if kept.response_types.iter().any(|kind| kind == "code")
-        && !kept.grant_types.iter().any(|grant| grant == "authorization_code")
-    {
-        // RFC 7591 §2.1: the two must be consistent; the response type says that it wants the flow.
-        kept.grant_types.insert(0, "authorization_code".into());
+    if types.is_empty() && !by_machine {
+        // OpenID Connect Registration §2: code is the default, for clients that use the authorization endpoint.
+        kinds.extend(response_type::offered(settings).find(|kind| kind.name == "code"));
+        kept.response_types.extend(kinds.iter().map(|kind| kind.name.to_owned()));
+    }
+    if kinds.is_empty() && !by_machine {
+        let names: Vec<_> = response_type::offered(settings).map(|kind| kind.name).collect();
+        return refuse("response_types", format!("none of these is offered here, only {names:?}"));
+    }
+    // RFC 7591 §2.1: the two must be consistent; a response type says that it wants the flow.
+    let wanted = kinds.iter().flat_map(|kind| kind.grants());
+    for grant in wanted.chain(grants.is_empty().then_some("authorization_code")) {
+        if !kept.grant_types.iter().any(|known| known == grant) {
+            let at = usize::from(grant == IMPLICIT && !kept.grant_types.is_empty());
+            kept.grant_types.insert(at, grant.to_owned());
+        }
     }
     if kept.grant_types.is_empty() || kept.grant_types == ["refresh_token"] {
         return refuse("grant_types", "none of these is offered here");

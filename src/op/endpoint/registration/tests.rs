@@ -33,7 +33,7 @@ async fn a_registration_answers_with_what_was_kept() {
         "an_unknown_member": [1, 2]
     });
     let kept = registered(&op, &sent).await;
-    assert_eq!(kept["response_types"], json!(["code"]));
+    assert_eq!(kept["response_types"], json!(["code", "id_token", "code id_token"]));
     assert_eq!(kept["post_logout_redirect_uris"], json!(["https://127.0.0.1:8090/session_logout/local"]));
     assert_eq!(kept["id_token_signed_response_alg"], "RS256");
     assert_eq!(kept["client_name#de"], "Beispiel");
@@ -41,6 +41,44 @@ async fn a_registration_answers_with_what_was_kept() {
     assert!(kept.get("an_unknown_member").is_none() && kept.get("id_token_encrypted_response_alg").is_none());
     for member in ["client_id", "client_secret", "registration_access_token", "registration_client_uri"] {
         assert!(kept[member].is_string(), "{member}");
+    }
+}
+
+/// OpenID Connect Registration §2, RFC 7591 §2.1.
+#[tokio::test]
+async fn response_and_grant_types_are_made_to_fit() {
+    let op = op().await;
+    for (response_types, grant_types, kept_types, kept_grants) in [
+        (json!(null), json!(null), json!(["code"]), json!(["authorization_code"])),
+        (json!(["id_token"]), json!(["implicit"]), json!(["id_token"]), json!(["implicit"])),
+        (
+            json!(["id_token"]),
+            json!(["refresh_token"]),
+            json!(["id_token"]),
+            json!(["refresh_token", "implicit"]),
+        ),
+        (
+            json!(["id_token code"]),
+            json!(["authorization_code"]),
+            json!(["id_token code"]),
+            json!(["authorization_code", "implicit"]),
+        ),
+        // What is off is dropped, and so is the grant type that nothing needs then.
+        (
+            json!(["code", "id_token token", "code token", "unheard-of"]),
+            json!(["authorization_code", "implicit"]),
+            json!(["code"]),
+            json!(["authorization_code"]),
+        ),
+        (json!(["none"]), json!(null), json!(["none"]), json!(["authorization_code"])),
+        (json!(null), json!(["client_credentials"]), json!([]), json!(["client_credentials"])),
+    ] {
+        let mut sent = web();
+        sent["response_types"] = response_types.clone();
+        sent["grant_types"] = grant_types.clone();
+        let kept = registered(&op, &sent).await;
+        let got = (&kept["response_types"], &kept["grant_types"]);
+        assert_eq!(got, (&kept_types, &kept_grants), "{response_types} {grant_types}");
     }
 }
 
