@@ -95,14 +95,11 @@ impl Algorithm {
     /// `at_hash`, `c_hash` (OIDC Core §3.1.3.6, §3.3.2.11): the left half of the digest the algorithm uses;
     /// SHA-512 for Ed25519.
     pub fn half_hash(self, value: &str) -> String {
-        let digest = match self {
-            Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => &digest::SHA256,
-            Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 => &digest::SHA384,
-            _ => &digest::SHA512,
-        };
-        let hash = digest::digest(digest, value.as_bytes());
-        let (half, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);
-        base64url(half)
+        match self {
+            Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => left_half(&digest::SHA256, value),
+            Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 => left_half(&digest::SHA384, value),
+            _ => left_half(&digest::SHA512, value),
+        }
     }
 
     pub(super) const fn foreign(self) -> jsonwebtoken::Algorithm {
@@ -171,6 +168,36 @@ impl MacAlgorithm {
             MacAlgorithm::HS512 => "HS512",
         }
     }
+
+    /// The octets a secret must have at least (RFC 7518 §3.2, OIDC Core §16.19): those of the hash.
+    pub const fn least_secret(self) -> usize {
+        match self {
+            MacAlgorithm::HS256 => 32,
+            MacAlgorithm::HS384 => 48,
+            MacAlgorithm::HS512 => 64,
+        }
+    }
+
+    /// As [`Algorithm::half_hash`].
+    pub fn half_hash(self, value: &str) -> String {
+        match self {
+            MacAlgorithm::HS256 => left_half(&digest::SHA256, value),
+            MacAlgorithm::HS384 => left_half(&digest::SHA384, value),
+            MacAlgorithm::HS512 => left_half(&digest::SHA512, value),
+        }
+    }
+}
+
+impl fmt::Display for MacAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn left_half(algorithm: &'static digest::Algorithm, value: &str) -> String {
+    let hash = digest::digest(algorithm, value.as_bytes());
+    let (half, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);
+    base64url(half)
 }
 
 #[cfg(test)]

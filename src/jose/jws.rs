@@ -123,19 +123,8 @@ impl<'a> Rules<'a> {
 
 impl<'a> Jws<'a> {
     pub fn parse(token: &'a str) -> Result<Jws<'a>, Fault> {
-        if token.len() > MAX_TOKEN {
-            return Err(Fault::TooLarge { what: "a token", most: MAX_TOKEN });
-        }
-        let (signed, signature) = token.rsplit_once('.').ok_or(Fault::Malformed("not three parts"))?;
-        let (head, payload) = signed.split_once('.').ok_or(Fault::Malformed("not three parts"))?;
-        if payload.contains('.') {
-            return Err(Fault::Malformed("not three parts"));
-        }
-        let object = |part| json::object(&from_base64url(part).ok_or(Fault::Malformed("not base64url"))?);
-        let header = Header::parse(&object(head)?)?;
-        let claims = object(payload)?;
-        check_types(&claims)?;
-        Ok(Jws { header, claims, signed, signature })
+        let Parts { header, claims, signed, signature } = Parts::of(token)?;
+        Ok(Jws { header: Header::parse(&header)?, claims, signed, signature })
     }
 
     pub fn header(&self) -> &Header {
@@ -168,26 +157,57 @@ impl<'a> Jws<'a> {
     }
 }
 
-impl Header {
-    fn parse(members: &Map<String, Value>) -> Result<Header, Fault> {
+/// A signed token's text cut into its parts, for whatever kind of key it is signed with.
+pub(super) struct Parts<'a> {
+    pub header: Map<String, Value>,
+    pub claims: Map<String, Value>,
+    pub signed: &'a str,
+    pub signature: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(token: &'a str) -> Result<Parts<'a>, Fault> {
+        if token.len() > MAX_TOKEN {
+            return Err(Fault::TooLarge { what: "a token", most: MAX_TOKEN });
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(Fault::Malformed("not three parts"))?;
+        let (head, payload) = signed.split_once('.').ok_or(Fault::Malformed("not three parts"))?;
+        if payload.contains('.') {
+            return Err(Fault::Malformed("not three parts"));
+        }
+        let object = |part| json::object(&from_base64url(part).ok_or(Fault::Malformed("not base64url"))?);
+        let header = object(head)?;
         // RFC 7515 §4.1.11: no extension is understood here, so a `crit` of any content refuses. RFC 7797: an
-        // unencoded payload changes what is signed. `jku`, `jwk`, `x5u`, `x5c` are not looked at.
+        // unencoded payload changes what is signed.
         for extension in ["crit", "b64", "zip"] {
-            if members.contains_key(extension) {
+            if header.contains_key(extension) {
                 return Err(Fault::Extension(extension));
             }
         }
-        let text = |name: &str| match members.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(Fault::Malformed("a header parameter is not a text")),
-        };
-        let alg = text("alg")?.ok_or(Fault::Malformed("alg is missing"))?;
+        let claims = object(payload)?;
+        check_types(&claims)?;
+        Ok(Parts { header, claims, signed, signature })
+    }
+}
+
+/// A header parameter that may be missing but must not be of another type.
+pub(super) fn parameter(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Fault> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Fault::Malformed("a header parameter is not a text")),
+    }
+}
+
+impl Header {
+    /// `jku`, `jwk`, `x5u`, `x5c` are not looked at.
+    pub(super) fn parse(members: &Map<String, Value>) -> Result<Header, Fault> {
+        let alg = parameter(members, "alg")?.ok_or(Fault::Malformed("alg is missing"))?;
         Ok(Header {
             alg: Algorithm::parse(&alg).ok_or(Fault::Algorithm)?,
-            kid: text("kid")?,
-            typ: text("typ")?,
-            cty: text("cty")?,
+            kid: parameter(members, "kid")?,
+            typ: parameter(members, "typ")?,
+            cty: parameter(members, "cty")?,
         })
     }
 }
@@ -217,7 +237,7 @@ impl<'a> KeySource<'a> {
 }
 
 impl Typ<'_> {
-    fn accepts(self, written: Option<&str>) -> bool {
+    pub(super) fn accepts(self, written: Option<&str>) -> bool {
         let (allowed, optional) = match self {
             Typ::Any => return true,
             Typ::Optional(allowed) => (allowed, true),
@@ -237,7 +257,8 @@ impl Typ<'_> {
 }
 
 impl Rules<'_> {
-    fn check(&self, claims: &Map<String, Value>) -> Result<(), Fault> {
+    /// The claims of a token whose signature was verified.
+    pub(super) fn check(&self, claims: &Map<String, Value>) -> Result<(), Fault> {
         for name in self.required {
             if claims.get(*name).is_none_or(Value::is_null) {
                 return Err(missing(name));
@@ -319,7 +340,7 @@ fn check_types(claims: &Map<String, Value>) -> Result<(), Fault> {
 }
 
 /// A `NumericDate` (RFC 7519 §2) in whole seconds; fractions are cut off.
-fn number(claims: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, Fault> {
+pub(super) fn number(claims: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, Fault> {
     let Some(value) = claims.get(name) else { return Ok(None) };
     let whole = value.as_u64().or_else(|| {
         let float = value.as_f64().filter(|float| (0.0..1e15).contains(float))?;
@@ -328,11 +349,11 @@ fn number(claims: &Map<String, Value>, name: &'static str) -> Result<Option<u64>
     whole.map(Some).ok_or_else(|| wrong(name, "is not a time"))
 }
 
-fn missing(name: &str) -> Fault {
+pub(super) fn missing(name: &str) -> Fault {
     Fault::Claim { name: name.to_owned(), why: "is missing" }
 }
 
-fn wrong(name: &str, why: &'static str) -> Fault {
+pub(super) fn wrong(name: &str, why: &'static str) -> Fault {
     Fault::Claim { name: name.to_owned(), why }
 }
 

@@ -2,26 +2,30 @@
 //! 7638, 8037, 9864.
 //!
 //! Deliberately absent: `alg: none` cannot be expressed, MACs are a type of their own and never meet public keys, and
-//! nothing a token says about where its key lies (`jku`, `x5u`, `jwk`, `x5c`) is ever looked at.
+//! nothing a token says about where its key lies (`jku`, `x5u`, `jwk`, `x5c`) is ever looked at, but in a DPoP proof.
 
 pub mod alg;
+pub mod dpop;
 pub mod json;
 pub mod jwe;
 pub mod jwk;
 pub mod jws;
 pub mod key;
 pub mod keyring;
+pub mod mac;
 mod private;
 pub mod remote;
 pub mod rotation;
 pub mod thumbprint;
 
 pub use alg::{Algorithm, Family, MacAlgorithm};
+pub use dpop::{Proof, ProofRules, verify_proof};
 pub use jwe::{DecryptionKey, Encryption, EncryptionKey, JweAlg, JweEnc, KeyKind};
 pub use jwk::{Jwk, JwkSet};
 pub use jws::{Audience, Expiry, Header, Jws, KeySource, Rules, Typ, Verified, verify};
 pub use key::SigningKey;
 pub use keyring::{KeyRing, RingKey};
+pub use mac::{MacJws, MacKey};
 pub use private::{PrivateKey, private_keys};
 pub use remote::RemoteKeys;
 pub use rotation::{Note, RotationPolicy, State, Step};
