@@ -252,7 +252,7 @@ impl Answer {
 }
 
 /// HTML's text as it was before it was escaped.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut text = text.to_owned();
     for (entity, c) in
         [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#x2f;", "/"), ("&amp;", "&")]

@@ -1,12 +1,16 @@
 //! RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0): GET and POST alike. Nothing is ended, and nobody sent
 //! anywhere, on the word of a stranger: without a valid `id_token_hint` the person is asked, and only a registered
-//! `post_logout_redirect_uri` is gone to.
+//! `post_logout_redirect_uri` is gone to. Clients are told over the back channel by `notify/`, over the front channel by the
+//! page this ends with.
+
+mod front_channel;
 
 use super::{Call, Cors, Endpoint, ErrorForm};
 use crate::base::clock::Timestamp;
 use crate::op::Op;
 use crate::op::browser::{Browser, forged_form};
 use crate::op::cookie;
+use crate::op::directory::Person;
 use crate::op::error::{Result, invalid_request};
 use crate::op::page::Page;
 use crate::op::page::{Variable, context};
@@ -53,6 +57,11 @@ impl Endpoint for EndSession {
     }
     fn describe(&self, op: &Op, metadata: &mut Map<String, Value>) {
         metadata.insert("end_session_endpoint".into(), json!(serve::address(op, self)));
+        for channel in ["frontchannel", "backchannel"] {
+            // OpenID Connect Front-Channel Logout §3, Back-Channel Logout §2.1.
+            metadata.insert(format!("{channel}_logout_supported"), true.into());
+            metadata.insert(format!("{channel}_logout_session_supported"), true.into());
+        }
     }
 
     async fn answer(&self, op: &Op, call: Call<'_>) -> Result<Response<Bytes>> {
@@ -77,6 +86,8 @@ struct LogoutRequest {
     /// A registered address of the client's, with `state` if it was sent.
     return_to: Option<String>,
     ui_locales: Vec<String>,
+    /// Whom the client says it means, in whatever form. Nothing rests on it.
+    logout_hint: Option<String>,
 }
 
 impl LogoutRequest {
@@ -97,13 +108,25 @@ impl LogoutRequest {
             None => None,
         };
         let return_to = return_address(client.as_deref(), params)?;
-        Ok(LogoutRequest { client, hint, return_to, ui_locales: ui_locales(params)? })
+        let logout_hint = params.one("logout_hint").map(str::to_owned);
+        Ok(LogoutRequest { client, hint, return_to, ui_locales: ui_locales(params)?, logout_hint })
     }
 
     /// Whether the client proved, by an ID token of it, that it means the person who is signed in here.
     fn names(&self, op: &Op, session: &Session) -> bool {
         let (Some(hint), Some(client)) = (&self.hint, &self.client) else { return false };
         hint.sid.as_ref() == Some(&session.sid) || hint.subject == op.subject(client, &session.account)
+    }
+
+    /// RP-Initiated Logout §2: whether `logout_hint` means somebody else than who is signed in. It may be a session, a
+    /// subject, a user name or an e-mail address.
+    fn means_another(&self, op: &Op, session: &Session, person: Option<&Person>) -> bool {
+        let Some(hint) = self.logout_hint.as_deref() else { return false };
+        let subject = self.client.as_ref().map(|client| op.subject(client, &session.account));
+        let claim = |name: &str| person.and_then(|person| person.claims.get(name)).and_then(Value::as_str);
+        let names = [Some(session.sid.as_str()), subject.as_deref(), claim("preferred_username")];
+        let loose = [Some(session.account.as_str()), claim("email")];
+        !names.contains(&Some(hint)) && !loose.iter().flatten().any(|name| name.eq_ignore_ascii_case(hint))
     }
 
     /// Where the person goes when nobody is signed in (any more).
@@ -160,6 +183,7 @@ impl EndSession {
             action => serve::paths(op, self).first(),
             form_token => browser.form_token(op, &["logout", &session.record.sid]),
             fields => fields,
+            another => request.means_another(op, &session.record, person.as_ref()),
             person => person.map(|person| person.name().to_owned()),
         };
         let mut response = page.render(op, StatusCode::OK, variables)?;
@@ -188,15 +212,22 @@ async fn confirmed(
     request.page(op, call, "stayed-title", "stayed-says")
 }
 
-/// Ends the session with its tokens, and only then answers.
+/// Ends the session with its tokens, and only then answers: by a page if clients have something to show in it.
 async fn end(
     op: &Op,
     call: &Call<'_>,
     request: LogoutRequest,
     session: &Stored<Session>,
 ) -> Result<Response<Bytes>> {
-    revoke::session(op, &session.record.sid, call.now).await?;
-    let mut response = request.done(op, call)?;
+    let ended = revoke::session(op, &session.record.sid, call.now).await?;
+    let frames = match &ended {
+        Some(session) => front_channel::addresses(op, session, call.now).await?,
+        None => Vec::new(),
+    };
+    let mut response = match frames.as_slice() {
+        [] => request.done(op, call)?,
+        frames => front_channel::page(op, call, &request.ui_locales, frames, request.return_to.as_deref())?,
+    };
     for name in [cookie::SESSION, cookie::BROWSER] {
         cookie::clear(&mut response, name);
     }

@@ -8,6 +8,7 @@ use crate::base::uri;
 pub struct Policy {
     forms: Vec<String>,
     images: Vec<String>,
+    frames: Vec<String>,
     script: Option<String>,
 }
 
@@ -21,6 +22,10 @@ impl Policy {
         self.images.extend(source(uri));
     }
 
+    pub fn frame(&mut self, uri: &str) {
+        self.frames.extend(source(uri).filter(|source| !self.frames.contains(source)));
+    }
+
     pub fn script(&mut self, script: &str) {
         self.script = Some(format!("'sha256-{}'", base64(&sha256(script.as_bytes()))));
     }
@@ -28,8 +33,12 @@ impl Policy {
     pub fn header(&self, nonce: &str) -> String {
         let list = |own: &[String]| own.iter().map(|source| format!(" {source}")).collect::<String>();
         let script = self.script.as_ref().map(|hash| format!("; script-src {hash}")).unwrap_or_default();
+        let frames = match self.frames.as_slice() {
+            [] => String::new(),
+            some => format!("; frame-src{}", list(some)),
+        };
         format!(
-            "default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self'{}{script}; form-action 'self'{}; \
+            "default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self'{}{frames}{script}; form-action 'self'{}; \
              base-uri 'none'; frame-ancestors 'none'",
             list(&self.images),
             list(&self.forms),

@@ -1,5 +1,5 @@
 //! The pages people see: built-in templates that an operator may override, one Content-Security-Policy per page made
-//! here, and no script but the one that posts a `form_post` response.
+//! here, and no script but those that send a person on.
 
 mod csp;
 mod locale;
@@ -19,7 +19,7 @@ use csp::Policy;
 use http::{Request, Response, StatusCode, header};
 pub(super) use minijinja::{Value as Variable, context};
 
-/// The one script of ours. Its hash stands in the policy, so it must be the whole content of its element.
+/// What posts a `form_post` response. Its hash stands in the policy, so it must be the whole content of its element.
 pub(super) const FORM_POST_SCRIPT: &str = "document.forms[0].submit()";
 
 /// A page on its way to the browser.
@@ -28,6 +28,7 @@ pub(super) struct Page<'a> {
     locale: &'static Locale,
     request: &'a Request<Bytes>,
     policy: Policy,
+    script: &'static str,
     /// `no-referrer` would turn the `Origin` of our own forms into `null` (Fetch §3.1).
     referrer: &'static str,
 }
@@ -36,7 +37,7 @@ impl<'a> Page<'a> {
     /// In the language the browser prefers.
     pub fn new(template: &'static str, request: &'a Request<Bytes>) -> Page<'a> {
         let locale = negotiate(&[], request.headers());
-        Page { template, locale, request, policy: Policy::default(), referrer: "same-origin" }
+        Page { template, locale, request, policy: Policy::default(), script: "", referrer: "same-origin" }
     }
 
     /// In the first of `ui_locales` that is spoken here, if any (OpenID Connect Core §3.1.2.1).
@@ -59,9 +60,16 @@ impl<'a> Page<'a> {
         self
     }
 
-    /// It runs this script, and posts to somebody else, who wants to see our origin.
+    /// It has a frame with `uri` in it.
+    pub fn frames(mut self, uri: &str) -> Page<'a> {
+        self.policy.frame(uri);
+        self
+    }
+
+    /// It runs this script, and goes on to somebody else, who wants to see our origin.
     pub fn runs(mut self, script: &'static str) -> Page<'a> {
         self.policy.script(script);
+        self.script = script;
         self.referrer = "strict-origin";
         self
     }
@@ -77,7 +85,7 @@ impl<'a> Page<'a> {
         let common = context! {
             lang => locale.tag(),
             nonce => &nonce,
-            script => FORM_POST_SCRIPT,
+            script => self.script,
             place => op.settings.pages.name.as_deref().unwrap_or_else(|| op.host()),
             t => locale.function(),
         };

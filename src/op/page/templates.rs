@@ -11,6 +11,7 @@ pub(super) const BUILT_IN: &[(&str, &str)] = &[
     ("consent.html", include_str!("templates/consent.html")),
     ("error.html", include_str!("templates/error.html")),
     ("form_post.html", include_str!("templates/form_post.html")),
+    ("front_channel.html", include_str!("templates/front_channel.html")),
     ("login.html", include_str!("templates/login.html")),
     ("logout.html", include_str!("templates/logout.html")),
     ("select_account.html", include_str!("templates/select_account.html")),

@@ -209,3 +209,6 @@ async fn mark(op: &Op, of: String, disable: bool, mut besides: Vec<Change>) -> R
     }
     Err(unavailable("the mark could not be written within one second"))
 }
+
+#[cfg(test)]
+mod tests;

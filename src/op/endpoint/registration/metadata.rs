@@ -3,6 +3,7 @@
 //! What we do not offer is dropped, and the answer says what was kept (RFC 7591 §3.2.1); refused is only what is
 //! unsafe, contradicts itself, or leaves nothing usable.
 
+use super::logout::{self, logout};
 use crate::base::uri::{self, Redirect};
 use crate::jose::jwk::JwkSet;
 use crate::op::client_auth;
@@ -26,9 +27,9 @@ pub(crate) struct Refusal {
     pub error: Error,
 }
 
-type Checked<T> = Result<T, Refusal>;
+pub(super) type Checked<T> = Result<T, Refusal>;
 
-fn refuse<T>(member: &str, says: impl Into<String>) -> Checked<T> {
+pub(super) fn refuse<T>(member: &str, says: impl Into<String>) -> Checked<T> {
     let says = format!("{member}: {}", says.into());
     Err(Refusal { member: Some(member.to_owned()), error: Error::new(Code::InvalidClientMetadata, says) })
 }
@@ -71,6 +72,7 @@ const LOCALIZED: [&str; 5] = ["client_name", "client_uri", "logo_uri", "policy_u
 pub(crate) fn is_known(member: &str) -> bool {
     let plain = member.split('#').next().unwrap_or(member);
     KNOWN.contains(&member)
+        || logout::MEMBERS.contains(&member)
         || matches!(member, "software_id" | "software_version")
         || (member.contains('#') && LOCALIZED.contains(&plain))
 }
@@ -102,6 +104,7 @@ pub(crate) fn validate(settings: &Settings, sent: &Map<String, Value>) -> Checke
     authentication(&sent, &mut kept)?;
     addresses(&sent, &mut kept)?;
     subject(settings, &sent, &mut kept)?;
+    logout(&sent, &mut kept)?;
     kept.id_token_signed_response_alg = match sent.text("id_token_signed_response_alg", 20)? {
         None => "RS256".into(),
         Some(alg) if ID_TOKEN_ALGS.contains(&alg.as_str()) => alg,
@@ -310,10 +313,10 @@ fn distinct(list: Vec<String>) -> Vec<String> {
 }
 
 /// What was sent, read with types and caps. `null` is as if it was not sent.
-struct Sent<'a>(&'a Map<String, Value>);
+pub(super) struct Sent<'a>(pub(super) &'a Map<String, Value>);
 
 impl Sent<'_> {
-    fn text(&self, member: &str, max: usize) -> Checked<Option<String>> {
+    pub(super) fn text(&self, member: &str, max: usize) -> Checked<Option<String>> {
         match self.0.get(member) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.is_empty() => Ok(None),
@@ -349,7 +352,7 @@ impl Sent<'_> {
         }
     }
 
-    fn flag(&self, member: &str) -> Checked<bool> {
+    pub(super) fn flag(&self, member: &str) -> Checked<bool> {
         match self.0.get(member) {
             None | Some(Value::Null) => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),

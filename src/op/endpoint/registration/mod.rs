@@ -2,6 +2,7 @@
 //! `…/registration` and `…/registration/CLIENT`.
 
 mod gate;
+mod logout;
 pub(crate) mod metadata;
 mod sector;
 mod statement;

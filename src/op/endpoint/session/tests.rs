@@ -190,3 +190,105 @@ async fn nobody_else_can_press_the_button() {
     walk.headers.clear();
     assert!(is_signed_in(&mut walk).await);
 }
+
+/// alice, signed in to two clients that show something in a frame, and one that does not.
+async fn framed() -> Walk {
+    let mut walk = Walk::new().await;
+    for (id, more) in [
+        ("one", json!({"frontchannel_logout_uri": "https://rp.example/front?x=1&y"})),
+        (
+            "two",
+            json!({
+                "frontchannel_logout_uri": "https://rp.example:8443/front",
+                "frontchannel_logout_session_required": true,
+            }),
+        ),
+    ] {
+        client(&walk.op, id, more).await;
+    }
+    for id in ["one", "two", CLIENT] {
+        assert!(walk.through(&request(&[("client_id", id)]), ALICE).await.has_code());
+    }
+    walk
+}
+
+/// The addresses of the page's frames.
+fn frames(sight: &Sight) -> Vec<String> {
+    let tags = sight.html.split("<iframe src=\"").skip(1);
+    tags.map(|tag| crate::op::walk::plain(tag.split('"').next().unwrap())).collect()
+}
+
+/// OpenID Connect Front-Channel Logout §3.
+#[tokio::test]
+async fn clients_of_the_session_are_framed_with_issuer_and_session_and_the_person_goes_on() {
+    let mut walk = framed().await;
+    let sid = sid(&walk);
+    let token = hint(&walk, json!({"sid": sid})).await;
+    let asked = [("id_token_hint", token.as_str()), ("post_logout_redirect_uri", BYE), ("state", "a&b")];
+    let page = walk.open(&logout(&asked)).await;
+    let who = format!("iss=https%3A%2F%2Fop.example&sid={sid}");
+    assert_eq!(
+        frames(&page),
+        [format!("https://rp.example/front?x=1&y&{who}"), format!("https://rp.example:8443/front?{who}"),]
+    );
+    let policy = header(&page.response, "content-security-policy");
+    assert!(
+        policy.contains("; frame-src https://rp.example https://rp.example:8443; script-src 'sha256-"),
+        "{policy}"
+    );
+    assert!(policy.contains("frame-ancestors 'none'"));
+    let next = "https://rp.example/bye?kept=1&state=a%26b";
+    assert!(page.has("continue") && cleared(&page));
+    let html = crate::op::walk::plain(&page.html);
+    assert!(
+        html.contains(&format!("href=\"{next}\"")) && html.contains(&format!("5;url={next}\"")),
+        "{html}"
+    );
+    assert!(!is_signed_in(&mut walk).await);
+    // The session is over, so there is nothing more to show.
+    assert_eq!(walk.open(&logout(&asked)).await.path, next);
+}
+
+#[tokio::test]
+async fn a_logout_that_leads_nowhere_frames_too_and_runs_no_script() {
+    let mut walk = framed().await;
+    let page = walk.open("/oidcop/session").await;
+    let done = walk.submit(&page, &[("action", "sign-out")]).await;
+    assert_eq!(frames(&done).len(), 2);
+    assert!(done.html.contains("You are signed out") && !done.html.contains("<script"));
+    let policy = header(&done.response, "content-security-policy");
+    assert!(policy.contains("frame-src") && !policy.contains("script-src"), "{policy}");
+}
+
+/// RP-Initiated Logout §2.
+#[tokio::test]
+async fn a_logout_hint_is_no_proof_and_says_when_somebody_else_is_meant() {
+    let mut walk = signed_in().await;
+    let web = walk.op.client(CLIENT, walk.op.now()).await.unwrap().unwrap();
+    let (sid, subject) = (sid(&walk), walk.op.subject(&web, "alice"));
+    for (hint, another) in [
+        (sid.as_str(), false),
+        (&subject, false),
+        ("ALICE", false),
+        ("Alice@people.example", false),
+        ("bob", true),
+        ("\"><script>", true),
+    ] {
+        let page = walk.open(&logout(&[("logout_hint", hint), ("client_id", CLIENT)])).await;
+        assert!(page.has("sign-out") && page.has("another") == another, "{hint}: {page:?}");
+        assert!(!page.html.contains("<script"));
+        assert!(is_signed_in(&mut walk).await);
+    }
+}
+
+#[tokio::test]
+async fn the_metadata_says_what_logout_there_is() {
+    let walk = Walk::new().await;
+    let document = crate::op::fixture::send(&walk.op, "GET", "/.well-known/openid-configuration", &[]).await;
+    let document = crate::op::fixture::body(&document);
+    for channel in ["frontchannel", "backchannel"] {
+        assert_eq!(document[format!("{channel}_logout_supported")], true);
+        assert_eq!(document[format!("{channel}_logout_session_supported")], true);
+    }
+    assert_eq!(document["end_session_endpoint"], "https://op.example/oidcop/session");
+}
