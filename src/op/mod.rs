@@ -22,6 +22,7 @@ mod record;
 mod request;
 mod response_mode;
 mod response_type;
+mod seal;
 mod serve;
 mod session_state;
 pub mod settings;

@@ -1,6 +1,7 @@
 //! Subject identifiers (OpenID Connect Core §8): what a client knows a person by. Never the account's own name.
 
 use super::endpoint::registration::metadata::sector_host;
+use super::endpoint::registration::sector;
 use super::record::client::Client;
 use super::settings::SubjectType;
 use super::settings::subjects::Subjects;
@@ -81,12 +82,12 @@ pub(super) fn of_client(client_id: &str) -> String {
     format!("{CLIENT_NAMESPACE}{client_id}")
 }
 
-/// OpenID Connect Core §8.1: the host of the sector identifier URI, or of the (only) redirect URI host. Registration
-/// refuses a pairwise client with several hosts and no sector identifier.
+/// OpenID Connect Core §8.1: the host of the sector identifier URI, or the (only) host of the redirect URIs. Registration
+/// refuses a pairwise client with several hosts and no sector identifier. A client without any is its own sector.
 pub(super) fn sector(client: &Client) -> String {
     let metadata = &client.metadata;
-    let uri = metadata.sector_identifier_uri.as_ref().or(metadata.redirect_uris.first());
-    uri.and_then(|uri| sector_host(uri)).unwrap_or_else(|| client.client_id.clone())
+    let named = metadata.sector_identifier_uri.as_deref().and_then(sector_host);
+    named.or_else(|| sector::hosts(metadata).pop_first()).unwrap_or_else(|| client.client_id.clone())
 }
 
 #[cfg(test)]
@@ -101,6 +102,38 @@ mod tests {
         let redirect_uris = vec!["https://rp.example/cb".to_owned()];
         let metadata = Metadata { subject_type, redirect_uris, ..Metadata::default() };
         Client { client_id: "web".into(), metadata, ..Client::default() }
+    }
+
+    /// OpenID Connect Core §8.1.
+    #[tokio::test]
+    async fn clients_of_one_sector_know_a_person_by_one_name_and_native_ones_by_their_own() {
+        let op = Op::open(kit(), settings("{}")).await.unwrap();
+        let subject = |id: &str, kind: &str, uris: &[&str], sector: Option<&str>| {
+            let metadata = Metadata {
+                subject_type: SubjectType::Pairwise,
+                application_type: kind.into(),
+                redirect_uris: uris.iter().map(|uri| (*uri).to_owned()).collect(),
+                sector_identifier_uri: sector.map(str::to_owned),
+                ..Metadata::default()
+            };
+            op.subject(&Client { client_id: id.into(), metadata, ..Client::default() }, "diana")
+        };
+        let one = subject("a", "web", &["https://rp.example/a", "https://rp.example:8443/b"], None);
+        assert_eq!(one, subject("b", "web", &["https://rp.example/c"], None));
+        assert_eq!(one, subject("c", "native", &["com.example:/cb", "https://rp.example/app"], None));
+        let shared = Some("https://rp.example/sector.json");
+        assert_eq!(one, subject("d", "web", &["https://x.example/", "https://y.example/"], shared));
+        assert_ne!(one, subject("e", "web", &["https://other.example/"], None));
+        for uri in ["http://127.0.0.1/cb", "http://localhost:5000/cb", "com.example:/cb"] {
+            let own = subject("f", "native", &[uri], None);
+            assert_ne!(own, subject("g", "native", &[uri], None), "{uri}");
+            assert_eq!(
+                own,
+                subject("f", "native", &["com.example.other:/x"], None),
+                "it may change its URIs"
+            );
+        }
+        assert_ne!(one, op.public_subject("diana"));
     }
 
     async fn op(salts: &[&str], people: &str) -> (Op, tempfile::TempDir) {

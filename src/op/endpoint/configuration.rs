@@ -72,6 +72,9 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
     add("grant_types_supported", GRANTS.iter().map(|grant| grant.name()).chain(implicit).collect());
     add("subject_types_supported", json!(["public", "pairwise"]));
     add("id_token_signing_alg_values_supported", json!(ID_TOKEN_ALGS));
+    for (member, value) in crate::op::seal::described(&ID_TOKEN_ALGS) {
+        add(&member, value);
+    }
     add("scopes_supported", json!(op.scopes_supported()));
     add("claims_supported", json!(op.claim_names()));
     add("ui_locales_supported", crate::op::page::tags().collect());

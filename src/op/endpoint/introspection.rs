@@ -1,5 +1,5 @@
 //! Token introspection (RFC 7662): for the client a token was issued to, and for those its resource names. To
-//! everybody else every token is inactive, and inactive says nothing more.
+//! everybody else every token is inactive, and inactive says nothing more. As JSON, or as a signed token (RFC 9701).
 
 use super::{Call, Cors, Endpoint, ErrorForm};
 use crate::base::clock::Timestamp;
@@ -8,6 +8,7 @@ use crate::op::error::{Error, Result, invalid_client, unavailable};
 use crate::op::record::family::Family;
 use crate::op::record::session::Session;
 use crate::op::request::params::Params;
+use crate::op::seal::Seal;
 use crate::op::token::audience;
 use crate::op::token::introspect::{Facts, Presented, Verdict, introspect};
 use crate::op::token::parents::Marked;
@@ -16,10 +17,16 @@ use crate::op::{Op, serve};
 use crate::store::record::{self, Stored};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 pub struct Introspection;
+
+/// RFC 9701 §5: the type of a token that is never taken for another kind.
+const TYP: &str = "token-introspection+jwt";
+const MEDIA_TYPE: &str = "application/token-introspection+jwt";
+/// Media ranges that are looked at.
+const MAX_RANGES: usize = 20;
 
 #[async_trait]
 impl Endpoint for Introspection {
@@ -58,8 +65,35 @@ impl Endpoint for Introspection {
             None => access_token(op, token, asker).await?,
         };
         let body = found.map_or_else(|| json!({ "active": false }), Value::Object);
-        Ok(serve::json(StatusCode::OK, &body))
+        if !wants_token(call.request.headers()) {
+            return Ok(serve::json(StatusCode::OK, &body));
+        }
+        let claims = json!({
+            "iss": op.settings.issuer,
+            "aud": asker,
+            "iat": call.now,
+            "token_introspection": body,
+        });
+        let seal = Seal::of_introspection(&client.client().metadata);
+        let token = op.sealed(client.client(), seal, TYP, claims.to_string().as_bytes()).await?;
+        let mut response = Response::new(Bytes::from(token));
+        serve::set(&mut response, header::CONTENT_TYPE, MEDIA_TYPE);
+        Ok(response)
     }
+}
+
+/// RFC 9701 §4: the asker prefers a token to JSON. One that accepts anything gets JSON.
+fn wants_token(headers: &HeaderMap) -> bool {
+    let ranges = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    ranges.flat_map(|value| value.split(',')).take(MAX_RANGES).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(MEDIA_TYPE));
+        let refused = |part: &str| {
+            let weight = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
+            weight.and_then(|weight| weight.parse::<f32>().ok()).is_some_and(|weight| weight <= 0.0)
+        };
+        named && !parts.any(refused)
+    })
 }
 
 async fn access_token(op: &Op, token: &str, asker: &str) -> Result<Option<Map<String, Value>>> {

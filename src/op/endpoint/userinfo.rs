@@ -1,4 +1,5 @@
-//! Userinfo (OpenID Connect Core §5.3): who the person behind an access token is, as far as its scopes allow.
+//! Userinfo (OpenID Connect Core §5.3): who the person behind an access token is, as far as its scopes allow; as JSON, or
+//! signed and encrypted as the client registered.
 
 use super::{Call, Cors, Endpoint, ErrorForm};
 use crate::base::clock::Timestamp;
@@ -6,6 +7,7 @@ use crate::op::claims::Disclosure;
 use crate::op::error::{Code, Error, Result, invalid_request};
 use crate::op::record::family::{Authorization, Family};
 use crate::op::request::params::Params;
+use crate::op::seal::Seal;
 use crate::op::token::introspect::{Facts, Presented, Verdict, introspect};
 use crate::op::{Op, serve};
 use crate::store::record;
@@ -54,7 +56,7 @@ impl Endpoint for Userinfo {
         // §5.3.2: always there, and the same as in the ID token.
         body.insert("sub".into(), json!(facts.subject));
         body.append(&mut op.tell(account, disclosure, call.now).await?);
-        Ok(serve::json(StatusCode::OK, &Value::Object(body)))
+        answered(op, &facts, body, call.now).await
     }
 }
 
@@ -111,6 +113,29 @@ async fn permitted(op: &Op, token: &str) -> Result<Arc<Facts>> {
         return Err(invalid());
     }
     Ok(facts)
+}
+
+/// §5.3.2: as JSON; signed, with issuer and audience; encrypted. Without `iat` and `exp` it can never be an ID token.
+async fn answered(
+    op: &Op,
+    facts: &Facts,
+    mut body: Map<String, Value>,
+    now: Timestamp,
+) -> Result<Response<Bytes>> {
+    let client = op.client(&facts.client_id, now).await?.ok_or_else(invalid)?;
+    let seal = Seal::of_userinfo(&client.metadata);
+    if seal.is_clear() {
+        return Ok(serve::json(StatusCode::OK, &Value::Object(body)));
+    }
+    if seal.signed.is_some() {
+        body.insert("iss".into(), json!(op.settings.issuer));
+        body.insert("aud".into(), json!(client.client_id));
+    }
+    let body = Value::Object(body).to_string();
+    let token = op.sealed(&client, seal, "JWT", body.as_bytes()).await?;
+    let mut response = Response::new(Bytes::from(token));
+    serve::set(&mut response, header::CONTENT_TYPE, "application/jwt");
+    Ok(response)
 }
 
 /// What the person allowed: the claims asked for by name, and their languages.

@@ -148,7 +148,7 @@ async fn attempt(op: &Op, notice: &Notice, now: Timestamp) -> Result<Outcome> {
     }) else {
         return Ok(Outcome::Taken);
     };
-    let token = logout_token::sign(op, &client, notice, now)?;
+    let token = logout_token::sign(op, &client, notice, now).await?;
     let form = form_urlencoded::Serializer::new(String::new()).append_pair("logout_token", &token).finish();
     let answer = op.shared.kit.fetch.post(
         &uri,

@@ -3,11 +3,11 @@
 
 use super::mint::Issue;
 use crate::base::clock::Timestamp;
-use crate::jose::{Algorithm, SigningKey};
 use crate::op::Op;
 use crate::op::claims::Disclosure;
 use crate::op::error::{Result, server_error};
 use crate::op::record::client::Client;
+use crate::op::seal::Seal;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -58,7 +58,8 @@ pub async fn sign(
     beside: Beside<'_>,
     now: Timestamp,
 ) -> Result<String> {
-    let key = signer(op, client)?;
+    let seal = Seal::of_id_tokens(&client.metadata);
+    let key = op.signer_of(seal.signed.unwrap_or_default())?;
     let a = &issue.authorization;
     // §3.1.3.7: required where the request or the registration asked for it.
     let wants_auth_time = a.wants_auth_time || client.metadata.require_auth_time;
@@ -85,18 +86,11 @@ pub async fn sign(
         told,
     };
     let claims = serde_json::to_vec(&claims).map_err(server_error)?;
-    key.sign("JWT", &claims).map_err(server_error)
+    let signed = key.sign("JWT", &claims).map_err(server_error)?;
+    op.nested(client, seal, signed).await
 }
 
 /// Any other token of ours for `client` that is protected as its ID tokens are, of type `typ`.
-pub fn protect(op: &Op, client: &Client, typ: &str, claims: &[u8]) -> Result<String> {
-    signer(op, client)?.sign(typ, claims).map_err(server_error)
-}
-
-/// RS256 unless another was registered (OpenID Connect Registration §2).
-fn signer(op: &Op, client: &Client) -> Result<SigningKey> {
-    let name = client.metadata.id_token_signed_response_alg.as_str();
-    let alg = if name.is_empty() { Some(Algorithm::RS256) } else { Algorithm::parse(name) };
-    let key = alg.and_then(|alg| op.ring().signer(alg).cloned());
-    key.ok_or_else(|| server_error(format!("there is no key for {name}")))
+pub async fn protect(op: &Op, client: &Client, typ: &str, claims: &[u8]) -> Result<String> {
+    op.sealed(client, Seal::of_id_tokens(&client.metadata), typ, claims).await
 }

@@ -31,7 +31,7 @@ struct Claims<'a> {
 }
 
 /// A fresh one about `notice`, protected as the client's ID tokens are.
-pub fn sign(op: &Op, client: &Client, notice: &Notice, now: Timestamp) -> Result<String> {
+pub async fn sign(op: &Op, client: &Client, notice: &Notice, now: Timestamp) -> Result<String> {
     let claims = Claims {
         iss: &op.settings.issuer,
         aud: &client.client_id,
@@ -43,5 +43,5 @@ pub fn sign(op: &Op, client: &Client, notice: &Notice, now: Timestamp) -> Result
         sid: &notice.sid,
     };
     let claims = serde_json::to_vec(&claims).map_err(server_error)?;
-    id_token::protect(op, client, TYP, &claims)
+    id_token::protect(op, client, TYP, &claims).await
 }

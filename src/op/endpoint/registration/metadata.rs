@@ -73,6 +73,7 @@ pub(crate) fn is_known(member: &str) -> bool {
     let plain = member.split('#').next().unwrap_or(member);
     KNOWN.contains(&member)
         || logout::MEMBERS.contains(&member)
+        || super::protection::MEMBERS.contains(&member)
         || matches!(member, "software_id" | "software_version")
         || (member.contains('#') && LOCALIZED.contains(&plain))
 }
@@ -105,6 +106,7 @@ pub(crate) fn validate(settings: &Settings, sent: &Map<String, Value>) -> Checke
     addresses(&sent, &mut kept)?;
     subject(settings, &sent, &mut kept)?;
     logout(&sent, &mut kept)?;
+    super::protection::check(&sent, &mut kept)?;
     kept.id_token_signed_response_alg = match sent.text("id_token_signed_response_alg", 20)? {
         None => "RS256".into(),
         Some(alg) if ID_TOKEN_ALGS.contains(&alg.as_str()) => alg,
@@ -260,9 +262,7 @@ fn subject(settings: &Settings, sent: &Sent<'_>, kept: &mut Metadata) -> Checked
         Some(_) => {}
         // OpenID Connect Core §8.1: several hosts need a sector identifier to be one sector.
         None if kept.subject_type == SubjectType::Pairwise => {
-            let hosts: std::collections::HashSet<_> =
-                kept.redirect_uris.iter().map(|uri| sector_host(uri)).collect();
-            if hosts.len() > 1 {
+            if super::sector::hosts(kept).len() > 1 {
                 return refuse("sector_identifier_uri", "is needed: the redirect URIs have several hosts");
             }
         }

@@ -4,7 +4,8 @@
 mod gate;
 mod logout;
 pub(crate) mod metadata;
-mod sector;
+mod protection;
+pub(crate) mod sector;
 mod statement;
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ async fn a_registration_answers_with_what_was_kept() {
     assert_eq!(kept["id_token_signed_response_alg"], "RS256");
     assert_eq!(kept["client_name#de"], "Beispiel");
     assert_eq!(kept["client_secret_expires_at"], 0);
-    assert!(kept.get("an_unknown_member").is_none() && kept.get("id_token_encrypted_response_alg").is_none());
+    assert_eq!(kept["id_token_encrypted_response_enc"], "A128CBC-HS256");
+    assert!(kept.get("an_unknown_member").is_none());
     for member in ["client_id", "client_secret", "registration_access_token", "registration_client_uri"] {
         assert!(kept[member].is_string(), "{member}");
     }
