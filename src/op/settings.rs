@@ -1,14 +1,20 @@
 //! What an operator may say of the provider. The doc comments are the manual (conf/REFERENCE.md).
 
+mod authorization_details;
 mod faults;
+mod jwt_bearer;
 mod logout;
 mod software_statements;
 pub mod subjects;
+mod token_exchange;
 pub(crate) mod trust;
 mod webfinger;
 
+pub use authorization_details::{AuthorizationDetails, DetailType, Field, Kind};
+pub use jwt_bearer::{AssertionIssuer, JwtBearer};
 pub use logout::{Logout, Offline};
 pub use software_statements::SoftwareStatements;
+pub use token_exchange::{Exchanger, TokenExchange};
 pub use webfinger::WebFinger;
 
 use crate::base::scalar::{Size, Span};
@@ -98,6 +104,15 @@ pub struct Settings {
     /// WebFinger.
     #[serde(default)]
     pub webfinger: WebFinger,
+    /// Token exchange (RFC 8693).
+    #[serde(default)]
+    pub token_exchange: TokenExchange,
+    /// The JWT bearer grant (RFC 7523 §2.1).
+    #[serde(default)]
+    pub jwt_bearer: JwtBearer,
+    /// Rich authorization requests (RFC 9396).
+    #[serde(default)]
+    pub authorization_details: AuthorizationDetails,
 }
 
 fn mount() -> String {

@@ -147,6 +147,7 @@ pub(super) async fn give(
             || at.client.metadata.require_auth_time,
         claims: request.claims.clone(),
         claims_locales: request.claims_locales.clone(),
+        authorization_details: request.authorization_details.clone(),
         ..Authorization::default()
     };
     let grant = FrontGrant {

@@ -69,7 +69,13 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
     add("response_types_supported", offered.iter().map(|kind| kind.name).collect());
     add("response_modes_supported", MODES.iter().map(|mode| mode.name()).collect());
     let implicit = offered.iter().any(|kind| kind.is_front_channel()).then_some(IMPLICIT);
-    add("grant_types_supported", GRANTS.iter().map(|grant| grant.name()).chain(implicit).collect());
+    let grants = GRANTS.iter().filter(|grant| grant.is_enabled(&op.settings)).map(|grant| grant.name());
+    add("grant_types_supported", grants.chain(implicit).collect());
+    let details = &op.settings.authorization_details.types;
+    if !details.is_empty() {
+        // RFC 9396 §10.
+        add("authorization_details_types_supported", details.keys().map(String::as_str).collect());
+    }
     add("subject_types_supported", json!(["public", "pairwise"]));
     add("id_token_signing_alg_values_supported", json!(ID_TOKEN_ALGS));
     for (member, value) in crate::op::seal::described(&ID_TOKEN_ALGS) {

@@ -7,6 +7,7 @@ use crate::op::client_auth::authenticate;
 use crate::op::error::{Error, Result, invalid_client, unavailable};
 use crate::op::record::family::Family;
 use crate::op::record::session::Session;
+use crate::op::request::authorization_details;
 use crate::op::request::params::Params;
 use crate::op::seal::Seal;
 use crate::op::token::audience;
@@ -100,12 +101,18 @@ async fn access_token(op: &Op, token: &str, asker: &str) -> Result<Option<Map<St
     let verdict = introspect(op, Presented { token }).await.map_err(Error::from)?;
     let Verdict::Active(facts) = verdict else { return Ok(None) };
     let named = facts.audience.iter().filter_map(|uri| audience::find(&op.settings, uri));
-    let listed = named.flat_map(|resource| &resource.introspectors).any(|introspector| introspector == asker);
-    Ok((listed || facts.client_id == asker).then(|| members(op, &facts)))
+    let listed = named.filter(|resource| resource.introspectors.iter().any(|known| known == asker));
+    let theirs: Vec<String> = listed.map(|resource| resource.uri.clone()).collect();
+    if facts.client_id == asker {
+        return Ok(Some(members(op, &facts, &facts.authorization_details)));
+    }
+    // RFC 9396 §9.2: what is meant for another resource is none of this one's business.
+    let details = authorization_details::of_resources(&op.settings, &facts.authorization_details, &theirs);
+    Ok((!theirs.is_empty()).then(|| members(op, &facts, &details)))
 }
 
 /// RFC 7662 §2.2, RFC 9068 §2.2.
-fn members(op: &Op, facts: &Facts) -> Map<String, Value> {
+fn members(op: &Op, facts: &Facts, details: &[Value]) -> Map<String, Value> {
     let mut members = Map::new();
     let mut add = |name: &str, value: Value| {
         if !value.is_null() {
@@ -129,7 +136,7 @@ fn members(op: &Op, facts: &Facts) -> Map<String, Value> {
     add("acr", json!(facts.acr));
     // RFC 8705 §3.2, RFC 9449 §6.2; RFC 9396 §9.2; RFC 8693 §4.1.
     add("cnf", Some(&facts.confirmation).filter(|cnf| !cnf.is_empty()).map_or(Value::Null, |cnf| json!(cnf)));
-    let details = Some(&facts.authorization_details).filter(|details| !details.is_empty());
+    let details = Some(details).filter(|details| !details.is_empty());
     add("authorization_details", json!(details));
     add("act", json!(facts.act));
     members

@@ -43,7 +43,7 @@ impl Endpoint for Token {
     async fn answer(&self, op: &Op, call: Call<'_>) -> Result<Response<Bytes>> {
         let params = Params::from_body(call.request, &op.settings.limits)?;
         let client = authenticate(op, &call, &params).await?;
-        let grant = grant(params.required("grant_type")?)?;
+        let grant = grant(op, params.required("grant_type")?)?;
         if !grant.allows(client.client()) {
             return Err(Error::new(Code::UnauthorizedClient, "The client may not use this grant type"));
         }
@@ -61,7 +61,7 @@ impl Endpoint for Token {
                         spec = grant.spec(),
                         "tokens were issued"
                     );
-                    return Ok(serve::json(StatusCode::OK, &body(&answer)));
+                    return Ok(serve::json(StatusCode::OK, &body(&answer, grant.issued_token_type())));
                 }
                 Err(Failure::Again) => {}
                 Err(Failure::Refused(error)) => return Err(error),
@@ -71,13 +71,13 @@ impl Endpoint for Token {
     }
 }
 
-fn grant(name: &str) -> Result<&'static dyn Grant> {
-    let grant = GRANTS.iter().copied().find(|grant| grant.name() == name);
+fn grant(op: &Op, name: &str) -> Result<&'static dyn Grant> {
+    let grant = GRANTS.iter().copied().find(|grant| grant.name() == name && grant.is_enabled(&op.settings));
     grant.ok_or_else(|| Error::new(Code::UnsupportedGrantType, "The grant type is not supported"))
 }
 
 /// RFC 6749 §5.1.
-fn body(answer: &TokenAnswer) -> Value {
+fn body(answer: &TokenAnswer, issued_token_type: Option<&str>) -> Value {
     let mut body = json!({
         "access_token": answer.access_token,
         "token_type": answer.token_type,
@@ -89,6 +89,7 @@ fn body(answer: &TokenAnswer) -> Value {
     for (name, value) in [
         ("refresh_token", answer.refresh_token.as_ref().map(|token| json!(token))),
         ("id_token", answer.id_token.as_ref().map(|token| json!(token))),
+        ("issued_token_type", issued_token_type.map(|kind| json!(kind))),
         ("authorization_details", details.map(|details| json!(details))),
     ] {
         if let (Some(body), Some(value)) = (body.as_object_mut(), value) {

@@ -10,6 +10,7 @@ use crate::op::error::{Result, invalid_grant};
 use crate::op::record::client::Client;
 use crate::op::record::code::Code;
 use crate::op::record::family::{Authorization, Family};
+use crate::op::request::authorization_details;
 use crate::op::token::mint::{Descent, Issue, family_ends};
 use crate::op::token::refresh::RefreshToken;
 use crate::op::token::{audience, revoke};
@@ -86,6 +87,8 @@ async fn issue(op: &Op, client: &Client, code: Code, version: u64, asked: &Asked
     let Asked { params, now, .. } = *asked;
     let authorization = code.authorization.clone();
     let resources = audience::narrow(&authorization.resources, params.all("resource"))?;
+    let details = authorization_details::narrow(op, client, params, &authorization.authorization_details)?;
+    let authorization_details = authorization_details::of_resources(&op.settings, &details, &resources);
     let (founded, ends, expect) = match founded(op, &code, now).await? {
         Some(Stored { record, version, .. }) => {
             let ends = record.expires;
@@ -115,7 +118,7 @@ async fn issue(op: &Op, client: &Client, code: Code, version: u64, asked: &Asked
         refresh: refresh.map(|token| token.write(op)),
         nonce,
         resources,
-        authorization_details: authorization.authorization_details.clone(),
+        authorization_details,
         confirmation: asked.confirmation.clone(),
         changes: vec![put(&spent, Expect::Version(version))?, put(&family, expect)?],
         family: Some(Descent { id: family.id, ends }),

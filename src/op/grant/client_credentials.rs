@@ -5,6 +5,7 @@ use super::{Asked, Grant, asked_scope};
 use crate::op::error::{Code, Error, Result};
 use crate::op::record::client::Client;
 use crate::op::record::family::Authorization;
+use crate::op::request::authorization_details;
 use crate::op::request::params::Params;
 use crate::op::token::audience;
 use crate::op::token::mint::Issue;
@@ -33,7 +34,12 @@ impl Grant for ClientCredentials {
         let Asked { client, params, now, .. } = *asked;
         let client = client.client();
         let scope = scope(op, client, params)?;
-        let resources = audience::select(&op.settings, params.all("resource"), &scope)?;
+        let mut resources = audience::select(&op.settings, params.all("resource"), &scope)?;
+        let details = authorization_details::without_person(op, client, params)?;
+        if params.one("resource").is_none() {
+            authorization_details::add_resources(&op.settings, &details, &mut resources);
+        }
+        let authorization_details = authorization_details::of_resources(&op.settings, &details, &resources);
         Ok(Issue {
             authorization: Authorization {
                 client_id: client.client_id.clone(),
@@ -47,7 +53,7 @@ impl Grant for ClientCredentials {
             nonce: None,
             scope,
             resources,
-            authorization_details: Vec::new(),
+            authorization_details,
             confirmation: asked.confirmation.clone(),
             changes: Vec::new(),
         })

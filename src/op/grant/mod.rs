@@ -4,7 +4,9 @@
 
 mod authorization_code;
 mod client_credentials;
+mod jwt_bearer;
 mod refresh_token;
+mod token_exchange;
 
 use super::Op;
 use super::client_auth::Authenticated;
@@ -13,6 +15,7 @@ use super::record::client::Client;
 use super::record::confirmation::Confirmation;
 use super::record::family::Lineage;
 use super::request::params::Params;
+use super::settings::Settings;
 use super::token::mint::Issue;
 use super::token::refresh::RefreshToken;
 use crate::base::clock::Timestamp;
@@ -35,6 +38,14 @@ pub trait Grant: Sync + Send {
     fn name(&self) -> &'static str;
     /// The section that defines it.
     fn spec(&self) -> &'static str;
+    /// Whether these settings offer it.
+    fn is_enabled(&self, _settings: &Settings) -> bool {
+        true
+    }
+    /// The answer's `issued_token_type` (RFC 8693 §2.2.1).
+    fn issued_token_type(&self) -> Option<&'static str> {
+        None
+    }
     /// Whether the client may use it, by what it registered.
     fn allows(&self, client: &Client) -> bool {
         client.may_use_grant(self.name())
@@ -48,6 +59,8 @@ pub const GRANTS: &[&dyn Grant] = &[
     &authorization_code::AuthorizationCode,
     &refresh_token::RefreshTokenGrant,
     &client_credentials::ClientCredentials,
+    &token_exchange::TokenExchange,
+    &jwt_bearer::JwtBearer,
 ];
 
 /// The scope that `params` ask for, if they do: each value once, in order.

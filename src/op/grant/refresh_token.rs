@@ -9,6 +9,7 @@ use crate::op::error::{Code, Error, Result, invalid_grant};
 use crate::op::record::client::Client;
 use crate::op::record::family::{Authorization, Family, Lineage};
 use crate::op::record::session::Session;
+use crate::op::request::authorization_details;
 use crate::op::request::params::Params;
 use crate::op::settings::Offline;
 use crate::op::token::mint::{Descent, Issue};
@@ -17,6 +18,7 @@ use crate::op::token::{audience, revoke};
 use crate::store::record::{self, Stored, check, put};
 use crate::store::{Change, Expect};
 use async_trait::async_trait;
+use serde_json::Value;
 
 pub struct RefreshTokenGrant;
 
@@ -46,6 +48,9 @@ impl Grant for RefreshTokenGrant {
         }
         let scope = narrow_scope(&family.authorization, client.client(), params)?;
         let resources = audience::narrow(&family.authorization.resources, params.all("resource"))?;
+        let details = &family.authorization.authorization_details;
+        let details = authorization_details::narrow(op, client.client(), params, details)?;
+        let authorization_details = authorization_details::of_resources(&op.settings, &details, &resources);
         let Some(use_of) = judge(op, &family, &token, now) else {
             revoke::family_of(op, &family.id, now).await?;
             return Err(invalid_grant("The refresh token was used before"));
@@ -57,7 +62,13 @@ impl Grant for RefreshTokenGrant {
             }
             Use::Repeats(next) => (next, check::<Family>(family.id.clone(), Expect::Alive)),
         };
-        issue(op, family, asked, Given { scope, resources, refresh: next.write(op), change }).await
+        issue(
+            op,
+            family,
+            asked,
+            Given { scope, resources, authorization_details, refresh: next.write(op), change },
+        )
+        .await
     }
 }
 
@@ -108,6 +119,7 @@ fn narrow_scope(authorization: &Authorization, client: &Client, params: &Params)
 struct Given {
     scope: Vec<String>,
     resources: Vec<String>,
+    authorization_details: Vec<Value>,
     refresh: String,
     change: Change,
 }
@@ -127,7 +139,7 @@ async fn issue(op: &Op, family: Family, asked: &Asked<'_>, given: Given) -> Resu
         nonce: None,
         scope: given.scope,
         resources: given.resources,
-        authorization_details: family.authorization.authorization_details.clone(),
+        authorization_details: given.authorization_details,
         confirmation: asked.confirmation.clone(),
         changes: vec![given.change],
         authorization: family.authorization,

@@ -1,5 +1,6 @@
 //! What the person allows the client (OpenID Connect Core §3.1.2.4), remembered per account and client.
 
+use super::details;
 use super::{Form, Need, Prompt, Situation, Step, common, denied, host, page};
 use crate::op::Op;
 use crate::op::error::{Code, Result};
@@ -55,6 +56,7 @@ impl Prompt for Consent {
             person => person,
             scopes => described(op, at, locale),
             details => besides(op, at, locale),
+            authorization_details => details::described(op, &at.request.authorization_details, locale),
             return_host => host(at.request.return_to.uri()),
             ..common
         };
@@ -78,6 +80,7 @@ fn covers(op: &Op, remembered: &Remembered, at: Situation<'_>) -> bool {
     all(&at.request.scope, &remembered.scope)
         && all(&at.request.resources, &remembered.resources)
         && all(&claims(op, at), &remembered.claims)
+        && details::covers(&remembered.authorization_details, &at.request.authorization_details)
 }
 
 /// The claims asked for by name that the scopes do not cover already (OpenID Connect Core §5.5).
@@ -105,6 +108,7 @@ async fn remember(op: &Op, at: Situation<'_>, account: &str) -> Result<()> {
             scope,
             resources,
             claims: named,
+            authorization_details: at.request.authorization_details.clone(),
             given: at.now,
             expires: at.now.plus(op.settings.lifetimes.consent.0),
         };

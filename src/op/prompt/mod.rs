@@ -2,6 +2,7 @@
 //! order in which they are asked.
 
 mod consent;
+mod details;
 mod login;
 mod select_account;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::store::IndexKey;
 use crate::store::record::{Record, index};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Consent {
@@ -12,6 +13,9 @@ pub struct Consent {
     pub client_id: String,
     pub scope: Vec<String>,
     pub resources: Vec<String>,
+    /// The authorization details that were allowed last (RFC 9396); others are asked for anew.
+    #[serde(default)]
+    pub authorization_details: Vec<Value>,
     /// Claims allowed by name, beyond those of the scopes.
     #[serde(default)]
     pub claims: Vec<String>,

@@ -42,6 +42,19 @@ pub struct Authorization {
     pub confirmation: Confirmation,
     /// Who acts for the subject (RFC 8693 §4.1).
     pub act: Option<Value>,
+    /// What was exchanged for it (RFC 8693), the latest last: it ends with any of them.
+    pub origins: Vec<Origin>,
+}
+
+/// An authorization whose token was exchanged.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its family; `None` for an ID token, which hangs on its session alone.
+    pub family: Option<String>,
+    /// The client it was issued to.
+    pub client_id: String,
+    /// When it was authorized.
+    pub created: Timestamp,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 //! typed value. Parameters no check knows are ignored (RFC 6749 §3.1).
 
 mod acr;
+pub(super) mod authorization_details;
 mod claims;
 mod client;
 mod display;
@@ -92,6 +93,9 @@ pub struct AuthorizationRequest {
     #[serde(default)]
     pub claims_locales: Vec<String>,
     pub display: Option<String>,
+    /// RFC 9396 §2.
+    #[serde(default)]
+    pub authorization_details: Vec<serde_json::Value>,
 }
 
 impl AuthorizationRequest {
@@ -153,7 +157,8 @@ async fn rest(
     response_mode::check(response_type, params)?;
     let prompt = prompt::check(params)?;
     let scope = scope::check(op, client, response_type, params, &prompt)?;
-    let resources = resource::check(op, &scope, params)?;
+    let mut resources = resource::check(op, &scope, params)?;
+    let authorization_details = authorization_details::check(op, client, params, &mut resources)?;
     let code_challenge = pkce::check(client, response_type, params)?;
     let nonce = nonce::check(response_type, params)?;
     let max_age = max_age::check(client, params)?;
@@ -183,6 +188,7 @@ async fn rest(
         claims,
         claims_locales,
         display,
+        authorization_details,
     })
 }
 

@@ -36,6 +36,9 @@ impl Settings {
         self.webfinger.faults(&mut found);
         self.software_statements.faults(&mut found);
         self.response_types(&mut found);
+        super::TokenExchange::faults(self, &mut found);
+        self.jwt_bearer.faults(&self.issuer, &mut found);
+        super::AuthorizationDetails::faults(self, &mut found);
         found
     }
 

@@ -2,7 +2,7 @@
 
 use super::access::{self, AccessClaims};
 use super::life::{Life, Parent};
-use super::parents::{Bonds, Marked};
+use super::parents::{Bonds, Marked, origins_live};
 use crate::base::cache::Cache;
 use crate::base::clock::Timestamp;
 use crate::base::encode::base64url;
@@ -218,6 +218,10 @@ async fn judge(
         bonds.tie(Parent::Account(authorization.account.clone()));
         let mark = Marked::account(op, &authorization.account, now).await?;
         if !mark.spares(family.created) || !client.spares(family.created) {
+            return Ok(None);
+        }
+        bonds.tie_origins(&authorization.origins);
+        if !origins_live(op, &authorization.origins, &mark, now).await? {
             return Ok(None);
         }
         account = Some(authorization.account.clone());

@@ -20,7 +20,7 @@ use crate::op::client_auth::Authenticated;
 use crate::op::error::{Error, Result, invalid_client, invalid_grant, server_error, unavailable};
 use crate::op::record::access::Access;
 use crate::op::record::confirmation::Confirmation;
-use crate::op::record::family::Authorization;
+use crate::op::record::family::{Authorization, Family};
 use crate::op::record::session::Session;
 use crate::op::settings::Format;
 use crate::store::record::{self, check, put};
@@ -214,6 +214,7 @@ fn tie(issue: &Issue, bonds: &mut Bonds<'_>) {
     if let Some(sid) = &issue.sid {
         bonds.tie(Parent::Session(sid.clone()));
     }
+    bonds.tie_origins(&a.origins);
 }
 
 /// The parents as the store has them.
@@ -246,6 +247,14 @@ impl Parents {
             ends = ends.min(session.record.expires);
             checks.push(check::<Session>(sid.clone(), Expect::Alive));
         }
+        for origin in &a.origins {
+            let client = Marked::client(op, &origin.client_id, now).await?;
+            if !client.spares(origin.created) || !account.spares(origin.created) {
+                return Err(over());
+            }
+            checks.push(client.check());
+            checks.extend(origin.family.clone().map(|family| check::<Family>(family, Expect::Alive)));
+        }
         if !client.spares(issue.since) || !account.spares(issue.since) || ends <= now {
             return Err(over());
         }
@@ -271,8 +280,8 @@ fn facts(
         client_id: a.client_id.clone(),
         subject: a.subject.clone(),
         username: account.clone(),
-        // A client that acts for itself has not authenticated as a person does.
-        auth_time: account.is_some().then_some(a.auth_time),
+        // A client that acts for itself, or for somebody who is asserted, has not authenticated as a person does.
+        auth_time: account.is_some().then_some(a.auth_time).filter(|time| *time > Timestamp::default()),
         acr: a.acr.clone(),
         confirmation: issue.confirmation.clone(),
         authorization_details: issue.authorization_details.clone(),

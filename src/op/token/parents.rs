@@ -4,6 +4,7 @@
 use super::life::{Dead, Life, Parent};
 use crate::base::clock::Timestamp;
 use crate::op::Op;
+use crate::op::record::family::{Family, Origin};
 use crate::op::record::mark::Mark;
 use crate::store::record::{self, Stored, check};
 use crate::store::{Change, Expect, Fault};
@@ -23,6 +24,16 @@ impl<'a> Bonds<'a> {
     /// From here on the end of `parent` is not missed.
     pub fn tie(&mut self, parent: Parent) {
         self.lives.push(self.op.lives().of(parent));
+    }
+
+    /// The same for all that a token was exchanged for.
+    pub fn tie_origins(&mut self, origins: &[Origin]) {
+        for origin in origins {
+            self.tie(Parent::Client(origin.client_id.clone()));
+            if let Some(family) = &origin.family {
+                self.tie(Parent::Family(family.clone()));
+            }
+        }
     }
 
     /// A life that ends with any of the parents; refused if one has ended since it was tied.
@@ -76,4 +87,27 @@ impl Marked {
     pub fn check(&self) -> Change {
         check::<Mark>(self.of.clone(), self.unchanged())
     }
+}
+
+/// Whether everything lives that a token was exchanged for; the account is the same for all of them. Their lives were
+/// tied before.
+pub async fn origins_live(
+    op: &Op,
+    origins: &[Origin],
+    account: &Marked,
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    for origin in origins {
+        if !account.spares(origin.created)
+            || !Marked::client(op, &origin.client_id, now).await?.spares(origin.created)
+        {
+            return Ok(false);
+        }
+        let Some(family) = &origin.family else { continue };
+        let family = record::get::<Family>(op.store(), family.clone(), now).await?;
+        if family.is_none_or(|family| family.dead) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -84,3 +84,6 @@ impl Pass {
         Ok(vec![put(&InitialAccess { uses: left, used, ..token.clone() }, expect)?])
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,7 @@ pub(crate) fn is_known(member: &str) -> bool {
     KNOWN.contains(&member)
         || logout::MEMBERS.contains(&member)
         || super::protection::MEMBERS.contains(&member)
-        || matches!(member, "software_id" | "software_version")
+        || matches!(member, "software_id" | "software_version" | "authorization_details_types")
         || (member.contains('#') && LOCALIZED.contains(&plain))
 }
 
@@ -107,6 +107,9 @@ pub(crate) fn validate(settings: &Settings, sent: &Map<String, Value>) -> Checke
     subject(settings, &sent, &mut kept)?;
     logout(&sent, &mut kept)?;
     super::protection::check(&sent, &mut kept)?;
+    // RFC 9396 §10.
+    kept.authorization_details_types = distinct(sent.texts("authorization_details_types", 50)?);
+    kept.authorization_details_types.retain(|name| settings.authorization_details.types.contains_key(name));
     kept.id_token_signed_response_alg = match sent.text("id_token_signed_response_alg", 20)? {
         None => "RS256".into(),
         Some(alg) if ID_TOKEN_ALGS.contains(&alg.as_str()) => alg,
@@ -119,7 +122,9 @@ pub(crate) fn validate(settings: &Settings, sent: &Map<String, Value>) -> Checke
 
 /// Response and grant types that fit each other and are offered here.
 fn flows(settings: &Settings, sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
-    let offered = |name: &&String| grant::GRANTS.iter().any(|grant| grant.name() == name.as_str());
+    let offered = |name: &&String| {
+        grant::GRANTS.iter().any(|grant| grant.name() == name.as_str() && grant.is_enabled(settings))
+    };
     let grants = sent.texts("grant_types", 50)?;
     let types = sent.texts("response_types", 50)?;
     kept.grant_types = distinct(grants.iter().filter(offered).cloned().collect());
@@ -303,7 +308,7 @@ pub(crate) fn sector_host(uri: &str) -> Option<String> {
 }
 
 /// Controls, and what turns the direction of the text around it: a name must look like what it is.
-fn is_tricky(c: char) -> bool {
+pub(crate) fn is_tricky(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 

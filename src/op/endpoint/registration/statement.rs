@@ -69,3 +69,6 @@ async fn verified(op: &Op, statement: &str, expiry: Expiry, now: Timestamp) -> R
 fn invalid(says: &'static str) -> Error {
     Error::new(Code::InvalidSoftwareStatement, says)
 }
+
+#[cfg(test)]
+mod tests;
