@@ -1,11 +1,13 @@
 //! The clients the provider knows: the seeds of `clients_file`, and those in the store (registered, or added by the
 //! command line). The same id in both is a fault.
 
-use super::endpoint::registration::metadata;
-use super::error::Result;
-use super::record::client::Client;
+use super::endpoint::registration::{digest, metadata};
+use super::error::{Result, server_error};
+use super::record::client::{Client, Metadata};
 use super::{Fault, Op, Settings};
 use crate::base::clock::Timestamp;
+use crate::base::encode::{base64url, from_base64url};
+use crate::base::secret::Secret;
 use crate::store::record;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
@@ -80,6 +82,50 @@ impl Op {
     }
 }
 
+impl Op {
+    /// The client's secret itself, for MACs. `None`: it did not register for any ([`Metadata::least_secret`]), or its
+    /// secret has expired.
+    pub(crate) fn client_secret(&self, client: &Client) -> Result<Option<Secret>> {
+        if client.secret_expires.is_some_and(|expires| expires <= self.now()) {
+            return Ok(None);
+        }
+        let Some(sealed) = &client.secret_sealed else { return Ok(client.secret.clone()) };
+        let sealed = from_base64url(sealed).unwrap_or_default();
+        let opened = self.shared.kit.at_rest.open(&sealed_for(&client.client_id), &sealed);
+        let opened = opened.map_err(server_error)?;
+        let text = std::str::from_utf8(&opened).map_err(server_error)?;
+        Ok(Some(Secret::new(text)))
+    }
+
+    /// A new client secret that is long enough for what `metadata` registers.
+    pub(super) fn new_secret(&self, metadata: &Metadata) -> Result<String> {
+        match metadata.least_secret() {
+            Some(least) if least > 43 => Ok(base64url(&self.random().bytes::<48>()?)),
+            _ => Ok(self.random().token()?),
+        }
+    }
+
+    /// `secret` in the form [`Client::secret_sealed`] has, if `metadata` needs it.
+    pub(super) fn sealed_secret(
+        &self,
+        client_id: &str,
+        metadata: &Metadata,
+        secret: &str,
+    ) -> Result<Option<String>> {
+        if metadata.least_secret().is_none() {
+            return Ok(None);
+        }
+        let kit = &self.shared.kit;
+        let sealed = kit.at_rest.seal(&kit.random, &sealed_for(client_id), secret.as_bytes())?;
+        Ok(Some(base64url(&sealed)))
+    }
+}
+
+/// What a client's secret is sealed to: it opens in no other record.
+fn sealed_for(client_id: &str) -> Vec<u8> {
+    format!("client secret {client_id}").into_bytes()
+}
+
 /// Everything that is wrong with the client file `settings` name. For `check`.
 pub fn client_file_faults(settings: &Settings) -> Vec<SeedFault> {
     Clients::load(settings).err().unwrap_or_default()
@@ -113,8 +159,8 @@ pub(super) fn read(file: &Path) -> std::result::Result<String, String> {
 
 type Faults = Vec<(String, String)>;
 
-/// `clients:` is a list; each entry has a `client_id`, a `client_secret_sha256` where its method needs a secret, and
-/// registration metadata by its registered names. Unknown members are faults here (registration drops them).
+/// `clients:` is a list; each entry has a `client_id`, a `client_secret_sha256` where its method needs a secret (a
+/// `client_secret` where MACs need the secret itself), and registration metadata by its registered names. Unknown members are faults here (registration drops them).
 fn parse(settings: &Settings, text: &str) -> std::result::Result<Vec<Client>, Faults> {
     let whole = |message: String| vec![(String::new(), message)];
     // By way of YAML's own value: it refuses a key that stands twice.
@@ -157,6 +203,7 @@ fn seed(
         _ => None,
     };
     let (client_id, secret_digest) = (take("client_id"), take("client_secret_sha256"));
+    let plain = take("client_secret");
     if client_id.as_ref().is_none_or(|id| id.len() > 200 || !id.bytes().all(|byte| byte.is_ascii_graphic())) {
         faults.push((place.to_owned(), "needs a client_id of at most 200 visible ASCII characters".into()));
     }
@@ -172,13 +219,34 @@ fn seed(
         }
     };
     let needs_secret = metadata::needs_secret(&metadata.token_endpoint_auth_method);
+    let (plain, secret_digest) = match (metadata.least_secret(), plain) {
+        (None, None) => (None, secret_digest),
+        (None, Some(_)) => {
+            let says =
+                "is not needed: keep client_secret_sha256, the SHA-256 of the secret as base64url, instead";
+            faults.push((format!("{place}.client_secret"), says.into()));
+            (None, secret_digest)
+        }
+        (Some(least), plain) => {
+            if plain.as_ref().is_none_or(|plain| plain.len() < least) || secret_digest.is_some() {
+                let says = format!(
+                    "needs client_secret, of at least {least} bytes, and not its SHA-256: tokens are signed with the secret itself"
+                );
+                faults.push((place.to_owned(), says));
+            }
+            let digest = plain.as_deref().map(digest);
+            (plain.map(Secret::new), Some(digest.unwrap_or_default()))
+        }
+    };
     let digest_fits = |digest: &String| crate::base::encode::from_base64url_exact::<32>(digest).is_some();
-    if needs_secret && !secret_digest.as_ref().is_some_and(digest_fits) {
+    let needs_digest = needs_secret && metadata.least_secret().is_none();
+    if needs_digest && !secret_digest.as_ref().is_some_and(digest_fits) {
         let says = "needs client_secret_sha256, the SHA-256 of its secret as base64url (oidcop-proxy client add prints one)";
         faults.push((place.to_owned(), says.into()));
     }
     let secret_digest = secret_digest.filter(|_| needs_secret);
     let client_id = client_id.unwrap_or_default();
-    let client = Client { client_id, origin: "file".into(), secret_digest, metadata, ..Client::default() };
+    let origin = "file".into();
+    let client = Client { client_id, origin, secret_digest, secret: plain, metadata, ..Client::default() };
     if faults.is_empty() { Ok(client) } else { Err(faults) }
 }

@@ -65,10 +65,11 @@ pub(super) async fn rotate_secret(op: &Op, client_id: &str) -> Reply {
     if !metadata::needs_secret(&stored.record.metadata.token_endpoint_auth_method) {
         return refused(format!("{client_id} authenticates without a secret"));
     }
-    let secret = op.random().token().map_err(|fault| Refused(fault.to_string()))?;
+    let secret = op.new_secret(&stored.record.metadata)?;
     let secret_digest = Some(registration::digest(&secret));
+    let secret_sealed = op.sealed_secret(client_id, &stored.record.metadata, &secret)?;
     let secret_expires = registration::secret_expiry(op, op.now());
-    let client = Client { secret_digest, secret_expires, ..stored.record };
+    let client = Client { secret_digest, secret_sealed, secret_expires, ..stored.record };
     let change = put(&client, Expect::Version(stored.version))?;
     op.store().commit(vec![change], Durability::Durable, op.now()).await?;
     Ok(json!({

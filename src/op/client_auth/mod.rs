@@ -1,6 +1,8 @@
 //! Client authentication: one file per method, one row each (RFC 6749 §2.3, OpenID Connect Core §9).
 
+mod assertion;
 mod client_secret_basic;
+mod client_secret_jwt;
 mod client_secret_post;
 mod none;
 mod private_key_jwt;
@@ -63,6 +65,7 @@ pub trait ClientAuth: Sync + Send {
 pub const METHODS: &[&dyn ClientAuth] = &[
     &client_secret_basic::ClientSecretBasic,
     &client_secret_post::ClientSecretPost,
+    &client_secret_jwt::ClientSecretJwt,
     &private_key_jwt::PrivateKeyJwt,
     &none::None,
 ];

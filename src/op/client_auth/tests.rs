@@ -1,9 +1,9 @@
 //! Client authentication, through the token endpoint.
 
 use crate::base::encode::base64;
-use crate::jose::{Algorithm, SigningKey};
+use crate::jose::{Algorithm, MacAlgorithm, MacKey, SigningKey};
 use crate::op::Op;
-use crate::op::fixture::{body, form, header, op, op_with};
+use crate::op::fixture::{body, form, header, op, op_with, post_json};
 use crate::op::record::client::Client;
 use crate::op::token::fixture::{SECRET, advance, ask, client, error};
 use bytes::Bytes;
@@ -210,4 +210,140 @@ async fn failures_are_counted_and_successes_are_not() {
     assert_eq!(ask(&op, "other", &[GRANT]).await.status(), StatusCode::OK);
     advance(&op, 60);
     assert_eq!(ask(&op, "rp", &[GRANT]).await.status(), StatusCode::OK);
+}
+
+struct Macs {
+    op: Op,
+    id: String,
+    secret: String,
+}
+
+impl Macs {
+    /// Registered over the wire, as clients are.
+    async fn new(settings: &str, more: Value) -> Macs {
+        let op = op_with(settings).await;
+        let mut sent = json!({
+            "redirect_uris": ["https://rp.example/cb"],
+            "grant_types": ["authorization_code", "client_credentials"],
+            "token_endpoint_auth_method": "client_secret_jwt",
+        });
+        sent.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = post_json(&op, "POST", "/oidcop/registration", &[], &sent).await;
+        assert_eq!(made.status(), StatusCode::CREATED, "{made:?}");
+        let made = body(&made);
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        Macs { id: text("client_id"), secret: text("client_secret"), op }
+    }
+
+    fn assertion(&self, alg: MacAlgorithm, secret: &str, jti: &str) -> String {
+        let claims = json!({
+            "iss": self.id, "sub": self.id, "aud": "https://op.example", "exp": self.op.now().0 + 60, "jti": jti,
+        });
+        MacKey::new(secret.as_bytes()).sign(alg, "JWT", claims.to_string().as_bytes()).unwrap()
+    }
+
+    async fn send(&self, assertion: &str) -> Response<Bytes> {
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let pairs = [("client_assertion_type", kind), ("client_assertion", assertion), GRANT];
+        form(&self.op, "/oidcop/token", &[], &pairs).await
+    }
+}
+
+/// OpenID Connect Core §9.
+#[tokio::test]
+async fn an_assertion_under_the_shared_secret_counts_once() {
+    let world = Macs::new("{}", json!({})).await;
+    for alg in MacAlgorithm::ALL {
+        let assertion = world.assertion(alg, &world.secret, alg.name());
+        assert_eq!(world.send(&assertion).await.status(), StatusCode::OK, "{alg}");
+        assert_eq!(error(&world.send(&assertion).await), "invalid_client", "{alg}: replayed");
+    }
+    let guessed = world.assertion(MacAlgorithm::HS256, &"x".repeat(64), "j");
+    assert_eq!(error(&world.send(&guessed).await), "invalid_client");
+    // The digest that is stored is not the secret.
+    let digest = crate::op::endpoint::registration::digest(&world.secret);
+    let stolen = world.assertion(MacAlgorithm::HS256, &digest, "k");
+    assert_eq!(error(&world.send(&stolen).await), "invalid_client");
+    // The secret itself is another method.
+    let shown = [("client_id", world.id.as_str()), ("client_secret", world.secret.as_str()), GRANT];
+    assert_eq!(error(&form(&world.op, "/oidcop/token", &[], &shown).await), "invalid_client");
+}
+
+#[tokio::test]
+async fn only_the_registered_mac_counts_and_no_signature_in_its_place() {
+    let world = Macs::new("{}", json!({ "token_endpoint_auth_signing_alg": "HS384" })).await;
+    let right = world.assertion(MacAlgorithm::HS384, &world.secret, "a");
+    assert_eq!(world.send(&right).await.status(), StatusCode::OK);
+    for alg in [MacAlgorithm::HS256, MacAlgorithm::HS512] {
+        let assertion = world.assertion(alg, &world.secret, alg.name());
+        assert_eq!(error(&world.send(&assertion).await), "invalid_client", "{alg}");
+    }
+    let key = SigningKey::generate(Algorithm::ES256).unwrap();
+    let claims = json!({
+        "iss": world.id, "sub": world.id, "aud": "https://op.example", "exp": world.op.now().0 + 60, "jti": "s",
+    });
+    let signed = key.sign("JWT", claims.to_string().as_bytes()).unwrap();
+    assert_eq!(error(&world.send(&signed).await), "invalid_client");
+    let head = crate::base::encode::base64url(br#"{"alg":"none"}"#);
+    let unsigned = format!("{head}.{}.", crate::base::encode::base64url(claims.to_string().as_bytes()));
+    assert_eq!(error(&world.send(&unsigned).await), "invalid_client");
+}
+
+/// Algorithm confusion, the other way round: a client with keys is not asked for its secret.
+#[tokio::test]
+async fn a_client_with_a_key_cannot_be_imitated_by_a_mac_under_it() {
+    let world = Asserting::new(Algorithm::ES256, None).await;
+    let public = Value::Object(world.key.public().to_json()).to_string();
+    for secret in [public.as_str(), &world.key.kid().repeat(2)] {
+        let key = MacKey::new(secret.as_bytes());
+        let assertion = key.sign(MacAlgorithm::HS256, "JWT", world.claims().to_string().as_bytes()).unwrap();
+        assert_eq!(error(&world.send(&assertion).await), "invalid_client");
+    }
+}
+
+#[tokio::test]
+async fn a_shared_secret_expires_is_renewed_and_lies_sealed() {
+    let world = Macs::new("{ lifetimes: { client_secret: 60s } }", json!({})).await;
+    let stored = world.op.client(&world.id, world.op.now()).await.unwrap().unwrap();
+    let record = serde_json::to_string(&*stored).unwrap();
+    assert!(!record.contains(&world.secret) && stored.secret_sealed.is_some());
+    assert_eq!(world.secret.len(), 64, "long enough for HS512");
+    advance(&world.op, 60);
+    let late = world.assertion(MacAlgorithm::HS256, &world.secret, "late");
+    assert_eq!(error(&world.send(&late).await), "invalid_client");
+    let command = crate::op::Command::ClientRotateSecret { client_id: world.id.clone() };
+    let renewed = world.op.administer(command).await.unwrap();
+    let secret = renewed["client_secret"].as_str().unwrap();
+    let new = world.assertion(MacAlgorithm::HS512, secret, "new");
+    assert_eq!(world.send(&new).await.status(), StatusCode::OK);
+    let old = world.assertion(MacAlgorithm::HS512, &world.secret, "old");
+    assert_eq!(error(&world.send(&old).await), "invalid_client");
+}
+
+#[tokio::test]
+async fn a_client_that_shares_no_secret_has_none_stored() {
+    let op = op().await;
+    let sent = json!({ "redirect_uris": ["https://rp.example/cb"] });
+    let made = body(&post_json(&op, "POST", "/oidcop/registration", &[], &sent).await);
+    let id = made["client_id"].as_str().unwrap();
+    let stored = op.client(id, op.now()).await.unwrap().unwrap();
+    assert_eq!((stored.secret_sealed.clone(), op.client_secret(&stored).unwrap()), (None, None));
+    // Turning to MACs, with the secret shown or not.
+    let token = format!("Bearer {}", made["registration_access_token"].as_str().unwrap());
+    let path = format!("/oidcop/registration/{id}");
+    for (shown, alg, kept) in [(true, "HS256", true), (false, "HS256", true), (false, "HS512", false)] {
+        let mut sent = json!({
+            "client_id": id, "redirect_uris": ["https://rp.example/cb"],
+            "token_endpoint_auth_method": "client_secret_jwt", "token_endpoint_auth_signing_alg": alg,
+        });
+        if shown {
+            sent["client_secret"] = made["client_secret"].clone();
+        }
+        let updated = post_json(&op, "PUT", &path, &[("authorization", &token)], &sent).await;
+        assert_eq!(updated.status(), StatusCode::OK);
+        assert_eq!(body(&updated)["client_secret"].is_null(), kept, "{alg}");
+        let stored = op.client(id, op.now()).await.unwrap().unwrap();
+        let secret = op.client_secret(&stored).unwrap().unwrap();
+        assert_eq!(Some(secret.expose()) == made["client_secret"].as_str(), kept, "{alg}");
+    }
 }

@@ -3,6 +3,7 @@
 
 use super::registration::metadata::{ASSERTION_ALGS, ID_TOKEN_ALGS};
 use super::{Call, Cors, ENDPOINTS, Endpoint, ErrorForm};
+use crate::jose::MacAlgorithm;
 use crate::op::Op;
 use crate::op::client_auth::METHODS;
 use crate::op::error::Result;
@@ -103,7 +104,9 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
         ("introspection_endpoint", json!(confidential)),
     ] {
         add(&format!("{endpoint}_auth_methods_supported"), offered);
-        add(&format!("{endpoint}_auth_signing_alg_values_supported"), json!(ASSERTION_ALGS));
+        let algs: Vec<_> =
+            ASSERTION_ALGS.into_iter().chain(MacAlgorithm::ALL.map(MacAlgorithm::name)).collect();
+        add(&format!("{endpoint}_auth_signing_alg_values_supported"), json!(algs));
     }
     doc
 }

@@ -2,6 +2,8 @@
 //! but are never written to the store.
 
 use crate::base::clock::Timestamp;
+use crate::base::secret::Secret;
+use crate::jose::MacAlgorithm;
 use crate::op::settings::SubjectType;
 use crate::store::IndexKey;
 use crate::store::record::Record;
@@ -19,6 +21,13 @@ pub struct Client {
     pub origin: String,
     /// The SHA-256 of the client secret, as base64url. Secrets are generated with full entropy.
     pub secret_digest: Option<String>,
+    /// base64url of the client secret, sealed: only for clients that registered for MACs (`Metadata::least_secret`),
+    /// which need the secret itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_sealed: Option<String>,
+    /// The same of a client of `clients_file`: in memory only.
+    #[serde(skip)]
+    pub secret: Option<Secret>,
     /// When the secret expires; `None` = never.
     pub secret_expires: Option<Timestamp>,
     /// The SHA-256 of the RFC 7592 registration access token, as base64url.
@@ -149,6 +158,27 @@ pub struct Metadata {
     /// RFC 9396 §10; empty = none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authorization_details_types: Vec<String>,
+}
+
+impl Metadata {
+    /// Whether we must know the client's secret, and not only its digest, and how long it must be at least, in octets:
+    /// the client authenticates by a MAC, or has something signed by one (OpenID Connect Core §9, §10.1, §16.19).
+    pub fn least_secret(&self) -> Option<usize> {
+        let signed = [
+            Some(&self.id_token_signed_response_alg),
+            self.userinfo_signed_response_alg.as_ref(),
+            self.introspection_signed_response_alg.as_ref(),
+            self.authorization_signed_response_alg.as_ref(),
+            self.request_object_signing_alg.as_ref(),
+        ];
+        let signed = signed.into_iter().flatten().filter_map(|name| MacAlgorithm::parse(name));
+        let asserted = (self.token_endpoint_auth_method == "client_secret_jwt").then(|| {
+            let registered = self.token_endpoint_auth_signing_alg.as_deref().and_then(MacAlgorithm::parse);
+            // Any, if it registered none.
+            registered.unwrap_or(MacAlgorithm::HS512)
+        });
+        signed.chain(asserted).map(MacAlgorithm::least_secret).max()
+    }
 }
 
 impl Client {

@@ -5,6 +5,7 @@
 
 use super::logout::{self, logout};
 use crate::base::uri::{self, Redirect};
+use crate::jose::MacAlgorithm;
 use crate::jose::jwk::JwkSet;
 use crate::op::client_auth;
 use crate::op::error::{Code, Error};
@@ -176,7 +177,11 @@ fn authentication(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
         Some(alg) if method == "private_key_jwt" && !ASSERTION_ALGS.contains(&alg.as_str()) => {
             return refuse("token_endpoint_auth_signing_alg", format!("must be one of {ASSERTION_ALGS:?}"));
         }
-        other => other.filter(|_| method == "private_key_jwt"),
+        Some(alg) if method == "client_secret_jwt" && MacAlgorithm::parse(&alg).is_none() => {
+            let known = MacAlgorithm::ALL.map(MacAlgorithm::name);
+            return refuse("token_endpoint_auth_signing_alg", format!("must be one of {known:?}"));
+        }
+        other => other.filter(|_| matches!(method.as_str(), "private_key_jwt" | "client_secret_jwt")),
     };
     kept.jwks_uri = sent.text("jwks_uri", 2048)?;
     kept.jwks = sent.0.get("jwks").filter(|value| !value.is_null()).cloned();

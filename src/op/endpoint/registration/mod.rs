@@ -14,7 +14,7 @@ mod tests;
 use super::{Call, Cors, Endpoint, ErrorForm};
 use crate::base::clock::Timestamp;
 use crate::base::encode::base64url;
-use crate::base::secret::{equal, sha256};
+use crate::base::secret::{Secret, equal, sha256};
 use crate::op::error::{Code, Error, Result, invalid_request, unavailable};
 use crate::op::record::client::{Client, Metadata};
 use crate::op::serve::{address, json, set};
@@ -132,20 +132,26 @@ pub(crate) async fn make(op: &Op, sent: &Map<String, Value>, origin: &str, now: 
 
 /// A client with this metadata, and what proves that it is the client.
 fn complete(op: &Op, metadata: Metadata, origin: &str, now: Timestamp) -> Result<Made> {
-    let random = op.random();
-    let secret = match metadata::needs_secret(&metadata.token_endpoint_auth_method) {
-        true => Some(random.token()?),
-        false => None,
+    let (random, client_id) = (op.random(), op.random().id()?);
+    let (secret, secret_sealed) = match metadata::needs_secret(&metadata.token_endpoint_auth_method) {
+        true => {
+            let secret = op.new_secret(&metadata)?;
+            let sealed = op.sealed_secret(&client_id, &metadata, &secret)?;
+            (Some(secret), sealed)
+        }
+        false => (None, None),
     };
     let registration_token = match origin {
         "registration" => Some(random.token()?),
         _ => None,
     };
     let client = Client {
-        client_id: random.id()?,
+        client_id,
         created: now,
         origin: origin.into(),
         secret_digest: secret.as_deref().map(digest),
+        secret_sealed,
+        secret: None,
         secret_expires: secret.as_ref().and(secret_expiry(op, now)),
         registration_token_digest: registration_token.as_deref().map(digest),
         metadata,
@@ -227,11 +233,22 @@ async fn update(op: &Op, call: &Call<'_>, stored: Stored<Client>, token: &str) -
     let needs = metadata::needs_secret(&metadata.token_endpoint_auth_method);
     // A client that turns to a secret gets one, and one whose secret expires a new one (RFC 7592 §2.2: the answer may
     // hold another). One that keeps its secret is told nothing new.
-    let renews = needs && (old.secret_digest.is_none() || old.secret_expires.is_some());
-    let secret = if renews { Some(op.random().token()?) } else { None };
+    // So does one that turns to MACs, unless it has shown a secret that is long enough for them.
+    let known = match sent.get("client_secret").and_then(Value::as_str) {
+        Some(shown) => Some(Secret::new(shown)),
+        None => op.client_secret(&old)?,
+    };
+    let least = metadata.least_secret();
+    let short = least.is_some_and(|least| known.as_ref().is_none_or(|known| known.expose().len() < least));
+    let renews = needs && (old.secret_digest.is_none() || old.secret_expires.is_some() || short);
+    let secret = if renews { Some(op.new_secret(&metadata)?) } else { None };
+    let secret_sealed = match secret.as_deref().or(known.as_ref().map(Secret::expose)) {
+        Some(secret) if needs => op.sealed_secret(&old.client_id, &metadata, secret)?,
+        _ => None,
+    };
     let secret_digest = secret.as_deref().map(digest).or(old.secret_digest.clone()).filter(|_| needs);
     let secret_expires = secret.as_ref().and(secret_expiry(op, call.now));
-    let client = Client { secret_digest, secret_expires, metadata, ..old };
+    let client = Client { secret_digest, secret_sealed, secret_expires, metadata, ..old };
     let change = put(&client, Expect::Version(stored.version))?;
     op.store().commit(vec![change], Durability::Durable, call.now).await?;
     Ok(json(StatusCode::OK, &description(op, &client, secret.as_deref(), Some(token))))
