@@ -31,7 +31,7 @@ const RANK: [(&str, u8); 9] = [
 ];
 
 /// Foreign crates that have an address: the only places of src/ that may name them.
-const ADDRESSES: [(&str, &[&str]); 14] = [
+const ADDRESSES: [(&str, &[&str]); 15] = [
     ("pingora", &["proxy/", "server/"]),
     ("pingora_core", &["proxy/", "server/"]),
     ("pingora_proxy", &["proxy/", "server/"]),
@@ -45,6 +45,7 @@ const ADDRESSES: [(&str, &[&str]); 14] = [
     ("argon2", &["op/directory/", "base/"]),
     ("minijinja", &["op/page"]),
     ("fluent_bundle", &["op/page"]),
+    ("qrcode", &["op/page"]),
     ("clap", &["cli/", "config/"]),
     ("h2", &["proxy/front"]),
 ];

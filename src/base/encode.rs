@@ -1,4 +1,4 @@
-//! Text forms of bytes: base64url without padding (RFC 7515 §2), base64, hexadecimal.
+//! Text forms of bytes: base64url without padding (RFC 7515 §2), base64, base32, hexadecimal.
 
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD};
@@ -45,6 +45,30 @@ pub fn websocket_accept(key: &str) -> String {
     base64(ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, joined.as_bytes()).as_ref())
 }
 
+/// RFC 4648 §6 without padding: for what people type.
+pub fn base32(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut text = String::with_capacity(bytes.len().div_ceil(5) * 8);
+    let mut push = |five: u32| {
+        let letter = usize::try_from(five & 31).ok().and_then(|at| ALPHABET.get(at));
+        text.extend(letter.map(|letter| char::from(*letter)));
+    };
+    let (mut held, mut bits) = (0_u32, 0_u32);
+    for byte in bytes {
+        held = (held << 8) | u32::from(*byte);
+        bits += 8;
+        while bits >= 5 {
+            bits -= 5;
+            push(held >> bits);
+        }
+        held &= 31;
+    }
+    if bits > 0 {
+        push(held << (5 - bits));
+    }
+    text
+}
+
 pub fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
@@ -53,4 +77,25 @@ pub fn hex(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base32_is_that_of_its_rfc() {
+        // RFC 4648 §10, without the padding.
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "MY"),
+            ("fo", "MZXQ"),
+            ("foo", "MZXW6"),
+            ("foob", "MZXW6YQ"),
+            ("fooba", "MZXW6YTB"),
+            ("foobar", "MZXW6YTBOI"),
+        ] {
+            assert_eq!(base32(bytes.as_bytes()), text);
+        }
+    }
 }

@@ -5,6 +5,7 @@ pub mod cache;
 pub mod clock;
 pub mod encode;
 pub mod fetch;
+pub mod otp;
 pub mod random;
 pub mod scalar;
 pub mod secret;

@@ -1,7 +1,7 @@
 //! `user`, `client`, `session` and `key`: a command for the provider, through the control socket of the server that
 //! runs, or straight into the store when none does.
 
-use super::args::{Client, ClientAdd, ClientToken, Common, Key, Session, User};
+use super::args::{Client, ClientAdd, ClientToken, Common, Key, Otp, Session, User};
 use super::{Failure, Outcome, load, password, say, unanswered};
 use crate::config::Loaded;
 use crate::observe::audit::{Actor, Audit};
@@ -37,6 +37,7 @@ pub fn user(common: &Common, user: User) -> Outcome {
                 ("EMAIL", "email"),
                 ("FROM", "origin"),
                 ("DISABLED", "disabled"),
+                ("OTP", "otp"),
             ];
             listed(common, rows, &titles, &[])
         }
@@ -47,6 +48,10 @@ pub fn user(common: &Common, user: User) -> Outcome {
         User::Enable { username } => {
             let command = json!({ "command": "user-enable", "username": username });
             done(common, &carried_out(common, command)?, "is enabled")
+        }
+        User::Otp(Otp::Reset { username }) => {
+            let command = json!({ "command": "user-otp-reset", "username": username });
+            done(common, &carried_out(common, command)?, "has no second factor any more")
         }
     }
 }

@@ -162,6 +162,17 @@ pub enum User {
     /// Let somebody in again. What ended stays ended.
     #[command(after_help = "Example:\n  oidcop-proxy user enable ann")]
     Enable { username: String },
+    /// The second factor: reset.
+    #[command(subcommand)]
+    Otp(Otp),
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Otp {
+    /// Forget somebody's authenticator app and recovery codes; sessions and tokens end. The next sign-in that needs a
+    /// second factor sets up a new one.
+    #[command(after_help = "Example:\n  oidcop-proxy user otp reset ann")]
+    Reset { username: String },
 }
 
 #[derive(Subcommand, Debug)]
@@ -317,6 +328,7 @@ mod tests {
             "user list --json",
             "user disable ann",
             "user enable ann",
+            "user otp reset ann",
             "client add --name Shop --redirect-uri https://a/b --redirect-uri https://a/c",
             "client add --public --redirect-uri com.example.phone:/callback",
             "client add --grant client_credentials --scope api",

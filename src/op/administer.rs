@@ -38,6 +38,10 @@ pub enum Command {
     UserEnable {
         username: String,
     },
+    /// The person enrols anew at the next sign-in that needs a second factor.
+    UserOtpReset {
+        username: String,
+    },
     ClientAdd {
         /// Registration metadata (RFC 7591 §2).
         metadata: Map<String, Value>,
@@ -102,6 +106,7 @@ impl Command {
             Command::UserList => "user list",
             Command::UserDisable { .. } => "user disable",
             Command::UserEnable { .. } => "user enable",
+            Command::UserOtpReset { .. } => "user otp reset",
             Command::ClientAdd { .. } => "client add",
             Command::ClientList => "client list",
             Command::ClientShow { .. } => "client show",
@@ -137,7 +142,8 @@ impl Command {
             Command::UserAdd { username, .. }
             | Command::UserPasswd { username, .. }
             | Command::UserDisable { username }
-            | Command::UserEnable { username } => Some(username),
+            | Command::UserEnable { username }
+            | Command::UserOtpReset { username } => Some(username),
             Command::ClientShow { client_id }
             | Command::ClientRotateSecret { client_id }
             | Command::ClientRemove { client_id } => Some(client_id),
@@ -198,6 +204,7 @@ pub(super) async fn administer(op: &Op, command: Command) -> Reply {
         Command::UserList => users::list(op).await,
         Command::UserDisable { username } => users::disable(op, &username).await,
         Command::UserEnable { username } => users::enable(op, &username).await,
+        Command::UserOtpReset { username } => users::otp_reset(op, &username).await,
         Command::ClientAdd { metadata } => clients::add(op, &metadata).await,
         Command::ClientList => clients::list(op).await,
         Command::ClientShow { client_id } => clients::show(op, &client_id).await,

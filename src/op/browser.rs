@@ -4,7 +4,6 @@
 use super::error::{Code, Error, Result, invalid_request};
 use super::record::mark::Mark;
 use super::record::session::Session;
-use super::settings::Acr;
 use super::token::parents::Marked;
 use super::token::revoke;
 use super::{Op, cookie, session_state};
@@ -92,6 +91,13 @@ pub(super) struct SessionCookie {
 }
 
 impl SessionCookie {
+    fn of(op: &Op, sid: &str, handle: &str) -> SessionCookie {
+        SessionCookie {
+            value: Secret::new(format!("{sid}.{handle}")),
+            state: session_state::of(op, Some(sid)),
+        }
+    }
+
     pub fn send<T>(self, response: &mut Response<T>) {
         cookie::set(response, cookie::SESSION, self.value.expose());
         cookie::set_state(response, &self.state);
@@ -193,10 +199,7 @@ impl Op {
                     if let Some(other) = old.filter(|old| old.record.account != account) {
                         revoke::session(self, &other.record.sid, now).await?;
                     }
-                    let cookie = SessionCookie {
-                        value: Secret::new(format!("{}.{handle}", session.sid)),
-                        state: session_state::of(self, Some(&session.sid)),
-                    };
+                    let cookie = SessionCookie::of(self, &session.sid, &handle);
                     return Ok(SignedIn {
                         session: Stored { record: session, version, dead: false },
                         cookie,
@@ -214,6 +217,48 @@ impl Op {
             }
         }
         Err(meanwhile())
+    }
+
+    /// Adds `methods` to what the session's person has proven: a new handle and a later `auth_time`, as at a sign-in.
+    ///
+    /// # Errors
+    /// `access_denied` if the session has ended meanwhile, also by a mark on its account.
+    pub(super) async fn step_up(
+        &self,
+        stored: &Stored<Session>,
+        methods: &[&str],
+        now: Timestamp,
+    ) -> Result<SignedIn> {
+        let handle = self.random().token()?;
+        let mut stored = stored.clone();
+        for _ in 0..TRIES {
+            let mut session = stored.record;
+            let marked = Marked::account(self, &session.account, now).await?;
+            if stored.dead || !marked.spares(session.created) {
+                break;
+            }
+            let new = methods.iter().filter(|method| !session.amr.iter().any(|proven| proven == *method));
+            let new: Vec<String> = new.map(|method| (*method).to_owned()).collect();
+            session.amr.extend(new);
+            session.acr = self.acr(&session.amr, &[]);
+            session.handle_digest = base64url(&sha256(handle.as_bytes()));
+            session.auth_time = now.max(session.auth_time.plus(Duration::from_secs(1)));
+            session.last_seen = now;
+            let changes = vec![record::put(&session, Expect::Version(stored.version))?, marked.check()];
+            match self.store().commit(changes, Durability::Durable, now).await {
+                Ok(version) => {
+                    let cookie = SessionCookie::of(self, &session.sid, &handle);
+                    let session = Stored { record: session, version, dead: false };
+                    return Ok(SignedIn { session, cookie });
+                }
+                Err(fault) if !fault.is_conflict() => return Err(fault.into()),
+                Err(_) => match record::get::<Session>(self.store(), session.sid, now).await? {
+                    Some(newer) => stored = newer,
+                    None => break,
+                },
+            }
+        }
+        Err(Error::new(Code::AccessDenied, "The session has ended meanwhile"))
     }
 
     /// Writes down that the session was used, by `client_id` if it was for one.
@@ -247,13 +292,5 @@ impl Op {
             }
         }
         Ok(())
-    }
-
-    /// The authentication context a sign-in by `amr` satisfies: the first of `wishes` that it does, else the best.
-    pub(super) fn acr(&self, amr: &[String], wishes: &[String]) -> Option<String> {
-        let satisfied = |acr: &&Acr| acr.needs.iter().all(|method| amr.contains(method));
-        let named = |wish: &String| self.settings.acr.iter().filter(satisfied).find(|acr| acr.name == *wish);
-        let best = || self.settings.acr.iter().find(satisfied);
-        wishes.iter().find_map(named).or_else(best).map(|acr| acr.name.clone())
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It never sees a socket, pingora or the system clock. Everything in here is private but this face.
 
+mod acr;
 mod administer;
 mod browser;
 mod claims;

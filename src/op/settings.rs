@@ -4,6 +4,7 @@ mod authorization_details;
 mod faults;
 mod jwt_bearer;
 mod logout;
+mod people;
 mod software_statements;
 pub mod subjects;
 mod token_exchange;
@@ -13,6 +14,7 @@ mod webfinger;
 pub use authorization_details::{AuthorizationDetails, DetailType, Field, Kind};
 pub use jwt_bearer::{AssertionIssuer, JwtBearer};
 pub use logout::{Logout, Offline};
+pub use people::{Passwords, SecondFactor, SelfRegistration};
 pub use software_statements::SoftwareStatements;
 pub use token_exchange::{Exchanger, TokenExchange};
 pub use webfinger::WebFinger;
@@ -89,6 +91,15 @@ pub struct Settings {
     /// first start if it is not there. The environment variable `OIDCOP_AT_REST_KEY` goes before it.
     #[serde(default)]
     pub at_rest_key_file: Option<PathBuf>,
+    /// A second factor beside the password.
+    #[serde(default)]
+    pub second_factor: SecondFactor,
+    /// New passwords.
+    #[serde(default)]
+    pub passwords: Passwords,
+    /// Accounts that people make themselves.
+    #[serde(default)]
+    pub self_registration: SelfRegistration,
     /// Signing keys.
     #[serde(default)]
     pub keys: Keys,
@@ -261,7 +272,8 @@ pub enum SubjectType {
 pub struct Acr {
     /// The `acr` value.
     pub name: String,
-    /// The authentication methods (RFC 8176) a sign-in must have used: `pwd`.
+    /// The authentication methods (RFC 8176) a sign-in must have used: `pwd`; with `otp` or `mfa` also a code of an
+    /// authenticator app.
     pub needs: Vec<String>,
 }
 
@@ -303,6 +315,10 @@ pub struct Throttle {
     pub account_failures: u32,
     /// The same for one address (IPv4 /32, IPv6 /64), and for failed client authentication.
     pub address_failures: u32,
+    /// So many wrong codes of one person's second factor within `window`, and further ones wait.
+    pub second_factor_failures: u32,
+    /// So many accounts people may try to make from one address within `window`.
+    pub self_registrations: u32,
     /// So many clients may be registered from one address within `window`.
     pub registrations: u32,
     /// So many sign-ins may be begun from one address within `window`, finished or not.
@@ -315,6 +331,8 @@ impl Default for Throttle {
         Throttle {
             account_failures: 10,
             address_failures: 100,
+            second_factor_failures: 5,
+            self_registrations: 30,
             registrations: 1_000,
             interactions: 10_000,
             window: Span::secs(900),

@@ -55,6 +55,17 @@ impl Counter {
         Counter { at_once: AT_ONCE, ..counter }
     }
 
+    /// Wrong codes of one account's second factor: apart from its password, so that who guesses at one does not lock the
+    /// other.
+    pub fn second_factor(settings: &settings::Throttle, account: &str) -> Counter {
+        Counter::new("second factor", account, settings.second_factor_failures, settings)
+    }
+
+    /// Accounts people try to make from one address: the answer tells whether there is one of that name.
+    pub fn self_registrations(settings: &settings::Throttle, address: IpAddr) -> Counter {
+        Counter::new("self registrations", &network(address), settings.self_registrations, settings)
+    }
+
     /// Clients registered from one address: nobody else fills the store.
     pub fn registrations(settings: &settings::Throttle, address: IpAddr) -> Counter {
         Counter::new("registrations", &network(address), settings.registrations, settings)

@@ -7,6 +7,7 @@ use super::record::account::Account;
 use super::record::client::Client;
 use super::{Op, Peer};
 use crate::base::clock::Timestamp;
+use crate::base::otp::totp;
 use crate::store::record::put;
 use crate::store::{Durability, Expect};
 use bytes::Bytes;
@@ -179,6 +180,21 @@ impl Walk {
         self.submit(page, &[("action", "allow")]).await
     }
 
+    /// Sets up an authenticator app on `page`: the app, and the page with the recovery codes.
+    pub async fn enrol(&mut self, page: &Sight) -> (App, Sight) {
+        let app = App::of(page);
+        let code = app.code(self.op.now());
+        let codes = self.submit(page, &[("code", &code), ("action", "confirm")]).await;
+        (app, codes)
+    }
+
+    /// Proves the second factor on `page` with what `app` shows.
+    pub async fn confirm(&mut self, page: &Sight, app: &App) -> Sight {
+        assert!(page.has("use-recovery"), "{page:?}");
+        let code = app.code(self.op.now());
+        self.submit(page, &[("code", &code), ("action", "confirm")]).await
+    }
+
     /// From `request` to the answer, signing in and allowing where asked.
     pub async fn through(&mut self, request: &str, person: (&str, &str)) -> Answer {
         let mut sight = self.open(request).await;
@@ -189,6 +205,30 @@ impl Walk {
             sight = self.allow(&sight).await;
         }
         sight.answer()
+    }
+}
+
+/// An authenticator app.
+pub(crate) struct App(Vec<u8>);
+
+impl App {
+    /// One that was told the secret of an enrolment page by typing it.
+    pub fn of(page: &Sight) -> App {
+        let shown = page.text("secret").replace(' ', "");
+        let bits = shown.chars().flat_map(|c| {
+            let five = match c {
+                'A'..='Z' => c as u32 - 'A' as u32,
+                _ => c as u32 - '2' as u32 + 26,
+            };
+            (0..5).rev().map(move |bit| (five >> bit) & 1)
+        });
+        let bits: Vec<u32> = bits.collect();
+        let byte = |eight: &[u32]| eight.iter().fold(0_u32, |byte, bit| byte << 1 | bit) as u8;
+        App(bits.chunks_exact(8).map(byte).collect())
+    }
+
+    pub fn code(&self, now: Timestamp) -> String {
+        totp(&self.0, now)
     }
 }
 
@@ -208,6 +248,13 @@ impl Sight {
     /// Whether this is an error page that says `words`.
     pub fn refuses(&self, words: &str) -> bool {
         self.has("request-id") && self.html.contains(words) && self.response.status().is_client_error()
+    }
+
+    /// What stands in the element `id`, which holds nothing but text.
+    pub fn text(&self, id: &str) -> String {
+        let (_, rest) =
+            self.html.split_once(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no {id}: {self:?}"));
+        plain(rest.split_once('>').unwrap().1.split('<').next().unwrap())
     }
 
     pub fn hidden(&self) -> Vec<(String, String)> {

@@ -92,7 +92,7 @@ async fn a_revoked_key_takes_its_tokens_along() {
 #[tokio::test]
 async fn people_are_added_listed_disabled_and_enabled() {
     let op = op().await;
-    let add = |name: &str| json!({ "command": "user-add", "username": name, "password": "p", "claims": { "name": "Z" } });
+    let add = |name: &str| json!({ "command": "user-add", "username": name, "password": "plain text", "claims": { "name": "Z" } });
     assert_eq!(done(&op, add("Zoe")).await, json!({ "username": "zoe" }));
     assert!(refused(&op, add("ZOE")).await.contains("already"));
     for bad in ["", "a b", "client:x", &"x".repeat(300)] {
@@ -105,7 +105,7 @@ async fn people_are_added_listed_disabled_and_enabled() {
     let listed = done(&op, json!({ "command": "user-list" })).await;
     assert_eq!(listed[0]["disabled"], json!(false));
     assert!(
-        refused(&op, json!({ "command": "user-passwd", "username": "nobody", "password": "p" }))
+        refused(&op, json!({ "command": "user-passwd", "username": "nobody", "password": "plain text" }))
             .await
             .contains("no user")
     );

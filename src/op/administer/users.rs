@@ -5,17 +5,16 @@ use crate::base::secret::Secret;
 use crate::op::Op;
 use crate::op::directory::{self, Person, password};
 use crate::op::record::account::Account;
+use crate::op::record::second_factor::SecondFactor;
 use crate::op::token::revoke;
-use crate::store::record::{get, put};
+use crate::store::record::{delete, get, put};
 use crate::store::{Durability, Expect};
 use serde_json::{Map, Value, json};
 
 /// `{ username }`
 pub(super) async fn add(op: &Op, username: &str, password: String, claims: Map<String, Value>) -> Reply {
     let id = directory::account_of(username);
-    // A colon would reach into the namespace of clients that act for themselves.
-    let odd = |c: char| c.is_control() || c.is_whitespace() || c == ':';
-    if id.is_empty() || id.len() > directory::MAX_USERNAME || id.contains(odd) {
+    if !directory::is_username(&id) {
         let most = directory::MAX_USERNAME;
         return refused(format!(
             "a user name has 1 to {most} bytes without spaces, colons and control characters"
@@ -52,7 +51,7 @@ pub(super) async fn passwd(op: &Op, username: &str, password: String) -> Reply {
     Ok(json!({ "username": id }))
 }
 
-/// `[{ username, name, email, origin, disabled }]`
+/// `[{ username, name, email, origin, disabled, otp }]`; `otp`: whether there is a second factor
 pub(super) async fn list(op: &Op) -> Reply {
     let mut rows = Vec::new();
     for (name, origin) in op.people.accounts(op.now()).await? {
@@ -64,6 +63,7 @@ pub(super) async fn list(op: &Op) -> Reply {
             "email": person.claims.get("email"),
             "origin": origin,
             "disabled": person.disabled,
+            "otp": op.second_factor(&name, op.now()).await?.is_some(),
         }));
     }
     Ok(Value::Array(rows))
@@ -83,6 +83,17 @@ pub(super) async fn enable(op: &Op, username: &str) -> Reply {
     Ok(json!({ "username": person.account, "disabled": false }))
 }
 
+/// `{ username }`; the second factor is gone, and what rests on it has ended: sessions, tokens, live exchanges.
+pub(super) async fn otp_reset(op: &Op, username: &str) -> Reply {
+    let person = known(op, username).await?;
+    let Some(factor) = op.second_factor(&person.account, op.now()).await? else {
+        return refused(format!("{} has no second factor", person.account));
+    };
+    let gone = delete::<SecondFactor>(person.account.clone(), Expect::Version(factor.version));
+    revoke::account_with(op, &person.account, person.disabled, vec![gone]).await?;
+    Ok(json!({ "username": person.account }))
+}
+
 async fn known(op: &Op, username: &str) -> Result<Person, Refused> {
     match op.person(username, op.now()).await? {
         Some(person) => Ok(person),
@@ -91,6 +102,12 @@ async fn known(op: &Op, username: &str) -> Result<Person, Refused> {
 }
 
 async fn hash(op: &Op, password: String) -> Result<String, Refused> {
+    if !password::is_long_enough(op, &password) {
+        let (least, most) = (op.settings.passwords.min_length, password::MAX_PASSWORD);
+        return refused(format!(
+            "a password has at least {least} characters (op.passwords.min_length) and at most {most} bytes"
+        ));
+    }
     let kit = &op.shared.kit;
     Ok(password::hash(&kit.work, &kit.random, Secret::new(password)).await?)
 }

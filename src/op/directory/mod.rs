@@ -5,12 +5,14 @@ mod django;
 mod file;
 pub mod password;
 mod rehash;
+pub mod second_factor;
 mod stored;
 #[cfg(test)]
 mod tests;
 
 pub(super) use claims::{fault as claim_fault, of_scope};
 pub use file::faults as user_file_faults;
+pub use stored::{Added, NewPerson};
 
 use super::clients::SeedFault;
 use super::error::Result;
@@ -120,6 +122,12 @@ impl People {
         }
         Ok(all)
     }
+}
+
+/// Whether somebody may be called so. A colon would reach into the namespace of clients that act for themselves.
+pub fn is_username(account: &str) -> bool {
+    let odd = |c: char| c.is_control() || c.is_whitespace() || c == ':';
+    (1..=MAX_USERNAME).contains(&account.len()) && !account.contains(odd)
 }
 
 /// The account a user name means: names are compared without case and without space around them.

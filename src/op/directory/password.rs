@@ -6,6 +6,7 @@ use super::django::Pbkdf2;
 use crate::base::random::Random;
 use crate::base::secret::{Secret, pbkdf2_sha256};
 use crate::base::work::Work;
+use crate::op::Op;
 use crate::op::error::{Code, Error, Result, server_error, unavailable};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -37,6 +38,11 @@ pub async fn verify(work: &Work, person: Option<&Person>, password: Secret, iter
     let hash = known.unwrap_or_else(|| Secret::new(NOBODY));
     let right = work.run(move || matches(&password, &hash, iterations)).await.map_err(unavailable)?;
     Ok(right && real)
+}
+
+/// Whether a new password may be `password`.
+pub fn is_long_enough(op: &Op, password: &str) -> bool {
+    password.len() <= MAX_PASSWORD && password.chars().count() >= op.settings.passwords.min_length.max(1)
 }
 
 /// A new hash as a PHC string. For the command line and `user passwd`.

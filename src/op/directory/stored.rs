@@ -1,16 +1,57 @@
-//! The accounts in the store: made by the command line, or a new password for somebody in the file.
+//! The accounts in the store: made by the command line or by people themselves, or a new password for somebody in the
+//! file.
 
 use super::{Directory, Entry};
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
+use crate::op::Op;
 use crate::op::error::Result;
 use crate::op::record::account::Account;
+use crate::op::record::mark::Mark;
+use crate::op::token::life::Parent;
 use crate::store::record::Record;
-use crate::store::{MAX_PAGE, Range, Store, record};
+use crate::store::{Durability, Expect, MAX_PAGE, Range, Store, record};
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub struct Stored(pub Arc<dyn Store>);
+
+/// Somebody who makes an account.
+pub struct NewPerson {
+    pub account: String,
+    /// A PHC string.
+    pub password: String,
+    pub claims: Map<String, Value>,
+}
+
+/// What came of it.
+pub enum Added {
+    Now(String),
+    /// There is, or was, somebody of that name.
+    Taken,
+}
+
+impl Op {
+    /// Makes an account for somebody nobody vouches for: what may still hang on an earlier account of that name is dead,
+    /// and a name that was marked (disabled, say) is not given away.
+    pub(in crate::op) async fn add_stranger(&self, new: NewPerson, now: Timestamp) -> Result<Added> {
+        let NewPerson { account, password, claims } = new;
+        let dead_since = now.minus(Duration::from_secs(1));
+        let mark = Mark { of: Mark::of_account(&account), dead_since, disabled: false };
+        let record = Account { id: account.clone(), password, claims: Some(claims), created: now };
+        let changes = vec![record::put(&record, Expect::Absent)?, record::put(&mark, Expect::Absent)?];
+        match self.store().commit(changes, Durability::Durable, now).await {
+            Ok(_) => {
+                self.lives().end(&Parent::Account(account.clone())).await;
+                Ok(Added::Now(account))
+            }
+            Err(fault) if fault.is_conflict() => Ok(Added::Taken),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+}
 
 #[async_trait]
 impl Directory for Stored {

@@ -87,7 +87,7 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
     add("ui_locales_supported", crate::op::page::tags().collect());
     add("claim_types_supported", json!(["normal"]));
     add("code_challenge_methods_supported", json!(["S256"]));
-    add("prompt_values_supported", json!(["none", "login", "consent", "select_account"]));
+    add("prompt_values_supported", json!(crate::op::prompt::values(op)));
     add("acr_values_supported", op.settings.acr.iter().map(|acr| acr.name.as_str()).collect());
     // RFC 9207 §3.
     add("authorization_response_iss_parameter_supported", true.into());

@@ -3,11 +3,13 @@
 
 mod csp;
 mod locale;
+mod qr;
 mod templates;
 #[cfg(test)]
 mod tests;
 
 pub(super) use locale::{Locale, negotiate, tags};
+pub(super) use qr::qr;
 pub(super) use templates::Templates;
 
 use super::error::{Code, Error, Result};

@@ -9,11 +9,15 @@ use minijinja::{Environment, Value};
 pub(super) const BUILT_IN: &[(&str, &str)] = &[
     ("base.html", include_str!("templates/base.html")),
     ("consent.html", include_str!("templates/consent.html")),
+    ("create.html", include_str!("templates/create.html")),
     ("error.html", include_str!("templates/error.html")),
     ("form_post.html", include_str!("templates/form_post.html")),
     ("front_channel.html", include_str!("templates/front_channel.html")),
     ("login.html", include_str!("templates/login.html")),
     ("logout.html", include_str!("templates/logout.html")),
+    ("otp.html", include_str!("templates/otp.html")),
+    ("otp_enrol.html", include_str!("templates/otp_enrol.html")),
+    ("recovery_codes.html", include_str!("templates/recovery_codes.html")),
     ("select_account.html", include_str!("templates/select_account.html")),
     ("signed_out.html", include_str!("templates/signed_out.html")),
 ];

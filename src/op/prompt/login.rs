@@ -1,9 +1,10 @@
 //! Sign-in by user name and password (OpenID Connect Core §3.1.2.3). An unknown name looks and costs what a wrong
 //! password does; failures are throttled before anything is looked up.
 
-use super::{Form, Need, Prompt, Situation, Step, common, denied, page};
+use super::{Form, Need, Prompt, Situation, Step, common, denied, otp, page};
 use crate::base::secret::Secret;
 use crate::op::Op;
+use crate::op::acr;
 use crate::op::directory::account_of;
 use crate::op::error::{Code, Error, Result};
 use crate::op::page::context;
@@ -17,9 +18,6 @@ use bytes::Bytes;
 use http::{Response, StatusCode, header};
 
 pub struct Login;
-
-/// RFC 8176: what this prompt proves.
-const METHODS: &[&str] = &["pwd"];
 
 #[async_trait]
 impl Prompt for Login {
@@ -47,6 +45,7 @@ impl Prompt for Login {
         // max_age=0 is prompt=login, also within the second of the last sign-in.
         let too_old = at.request.max_age.is_some_and(|most| most == 0 || age > most);
         let again = at.request.asks("login") || at.answers.another || too_old;
+        let again = again || otp::wants_fresh_sign_in(op, at).await?;
         Ok(if again { ASK } else { Need::Satisfied })
     }
 
@@ -60,6 +59,10 @@ impl Prompt for Login {
     async fn submit(&self, op: &Op, at: Situation<'_>, form: &Form<'_>, params: &Params) -> Result<Step> {
         if params.one("action") == Some("cancel") {
             return Ok(denied());
+        }
+        if params.one("action") == Some("create") && op.settings.self_registration.enabled {
+            let answers = Answers { creating: Some(true), ..at.answers.clone() };
+            return Ok(Step::Next(answers, None));
         }
         let username = params.one("username").unwrap_or_default();
         let account = account_of(username);
@@ -102,9 +105,9 @@ impl Prompt for Login {
         if !marked.spares(at.now) {
             return again(Problem::Changed);
         }
-        let signed_in = op.sign_in(&person.account, METHODS, &marked, at.session, at.now).await?;
+        let signed_in = op.sign_in(&person.account, acr::PASSWORD, &marked, at.session, at.now).await?;
         let sid = signed_in.session.record.sid.clone();
-        let answers = Answers { signed_in: Some(sid), another: false, ..at.answers.clone() };
+        let answers = Answers { signed_in: Some(sid), another: false, creating: None, ..at.answers.clone() };
         Ok(Step::Next(answers, Some(signed_in)))
     }
 }
@@ -137,8 +140,9 @@ fn show(
         Some(Problem::Changed) => (StatusCode::SERVICE_UNAVAILABLE, Some("problem-changed"), Some(1)),
     };
     let common = common(at, form, page.locale());
-    let mut response =
-        page.render(op, status, context! { username => username, problem => text, ..common })?;
+    let creates = op.settings.self_registration.enabled;
+    let variables = context! { username => username, problem => text, creates => creates, ..common };
+    let mut response = page.render(op, status, variables)?;
     if let Some(seconds) = wait {
         set(&mut response, header::RETRY_AFTER, &seconds.to_string());
     }

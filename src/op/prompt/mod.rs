@@ -2,8 +2,10 @@
 //! order in which they are asked.
 
 mod consent;
+mod create;
 mod details;
 mod login;
+mod otp;
 mod select_account;
 #[cfg(test)]
 mod tests;
@@ -67,7 +69,7 @@ pub enum Step {
 /// A row of [`PROMPTS`].
 #[async_trait]
 pub trait Prompt: Sync + Send {
-    /// Its name: also the form's `prompt` field, and the `prompt` value that forces it.
+    /// Its name: also the form's `prompt` field, and the value of the `prompt` parameter that forces it, if there is one.
     fn name(&self) -> &'static str;
     /// The section that defines it.
     fn spec(&self) -> &'static str;
@@ -76,12 +78,23 @@ pub trait Prompt: Sync + Send {
     fn is_always_taken(&self) -> bool {
         false
     }
+    /// Whether it is a value of the `prompt` parameter.
+    fn may_be_requested(&self, _: &Op) -> bool {
+        true
+    }
     async fn need(&self, op: &Op, at: Situation<'_>) -> Result<Need>;
     async fn show(&self, op: &Op, at: Situation<'_>, form: &Form<'_>) -> Result<Response<Bytes>>;
     async fn submit(&self, op: &Op, at: Situation<'_>, form: &Form<'_>, params: &Params) -> Result<Step>;
 }
 
-pub const PROMPTS: &[&dyn Prompt] = &[&select_account::SelectAccount, &login::Login, &consent::Consent];
+pub const PROMPTS: &[&dyn Prompt] =
+    &[&select_account::SelectAccount, &create::Create, &login::Login, &otp::Otp, &consent::Consent];
+
+/// The values of the `prompt` parameter (OpenID Connect Core §3.1.2.1).
+pub fn values(op: &Op) -> Vec<&'static str> {
+    let rows = PROMPTS.iter().filter(|prompt| prompt.may_be_requested(op)).map(|prompt| prompt.name());
+    std::iter::once("none").chain(rows).collect()
+}
 
 /// The first prompt that must be asked, and the error that stands for it under `prompt=none`.
 pub async fn first_need(op: &Op, at: Situation<'_>) -> Result<Option<(&'static dyn Prompt, Code)>> {
@@ -116,6 +129,7 @@ fn common(at: Situation<'_>, form: &Form<'_>, locale: &Locale) -> Variable {
         action => &form.action,
         form_token => &form.token,
         client => face(at.client, locale),
+        display => &at.request.display,
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Answers {
     pub chosen: Option<String>,
     /// The person wants to use another account than the session's.
     pub another: bool,
+    /// The person wants to make an account, or has one after all; `None` = as the request asks.
+    pub creating: Option<bool>,
     /// The account that allowed the request.
     pub allowed_by: Option<String>,
 }

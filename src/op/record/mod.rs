@@ -14,4 +14,5 @@ pub mod key;
 pub mod mark;
 pub mod notice;
 pub mod replay;
+pub mod second_factor;
 pub mod session;

@@ -74,7 +74,7 @@ pub struct AuthorizationRequest {
     pub resources: Vec<String>,
     pub nonce: Option<String>,
     pub code_challenge: Option<String>,
-    /// `none`, `login`, `consent`, `select_account`.
+    /// Values of the prompts this provider has.
     pub prompt: Vec<String>,
     /// Seconds; the client's `default_max_age` if the request has none.
     pub max_age: Option<u64>,
@@ -155,7 +155,7 @@ async fn rest(
     request_object::check(params)?;
     let response_type = response_type::check(op, client, params)?;
     response_mode::check(response_type, params)?;
-    let prompt = prompt::check(params)?;
+    let prompt = prompt::check(op, params)?;
     let scope = scope::check(op, client, response_type, params, &prompt)?;
     let mut resources = resource::check(op, &scope, params)?;
     let authorization_details = authorization_details::check(op, client, params, &mut resources)?;

@@ -1,6 +1,6 @@
 //! What the provider's settings say that their types allow and their meaning does not. Paths start below `op`.
 
-use super::Settings;
+use super::{Settings, people};
 use crate::base::uri;
 use crate::op::endpoint::ENDPOINTS;
 use crate::op::response_type::{self, RESPONSE_TYPES};
@@ -33,6 +33,7 @@ impl Settings {
         self.paths(&mut found);
         self.resources(&mut found);
         self.lifetimes(&mut found);
+        people::faults(self, &mut found);
         self.webfinger.faults(&mut found);
         self.software_statements.faults(&mut found);
         self.response_types(&mut found);
@@ -152,6 +153,10 @@ mod tests {
             ("lifetimes: { code: 3h }", "lifetimes.code"),
             ("lifetimes: { code: 0 }", "lifetimes.code"),
             ("lifetimes: { session: 500ms }", "lifetimes.session"),
+            ("acr: [{ name: a, needs: [pwd, hwk] }]", "acr[0].needs[1]"),
+            ("acr: [{ name: a b, needs: [pwd] }]", "acr[0].name"),
+            ("acr: [{ name: a, needs: [pwd] }, { name: a, needs: [] }]", "acr[1].name"),
+            ("passwords: { min_length: 65 }", "passwords.min_length"),
         ] {
             assert_eq!(paths(extra), [path], "{extra}");
         }
@@ -166,6 +171,7 @@ mod tests {
             "paths: { introspection: [/oidcop/introspection, /introspection] }",
             "default_resource: 'https://api.example/'",
             "lifetimes: { client_secret: 0, code: 10m }",
+            "acr: [{ name: 'urn:mfa', needs: [pwd, otp] }, { name: '2', needs: [mfa] }, { name: '1', needs: [] }]",
         ] {
             assert_eq!(paths(extra), Vec::<String>::new(), "{extra}");
         }
