@@ -4,6 +4,7 @@ mod authorization_details;
 mod faults;
 mod jwt_bearer;
 mod logout;
+mod paths;
 mod people;
 mod software_statements;
 pub mod subjects;

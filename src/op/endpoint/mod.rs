@@ -15,6 +15,7 @@ mod authorization;
 mod check_session;
 mod interaction;
 mod session;
+mod start;
 mod webfinger;
 
 use super::error::{Error, Result};
@@ -93,6 +94,7 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &registration::Registration,
     &jwks::Jwks,
     &webfinger::WebFinger,
+    &start::Start,
 ];
 
 /// A request that no row answers, as its own error.

@@ -273,6 +273,8 @@ async fn a_refresh_may_narrow_but_not_widen() {
     };
     assert_eq!(error(&with("scope", "api api.write").await), "invalid_scope");
     assert_eq!(error(&with("resource", "https://other.example").await), "invalid_target");
+    // RFC 8707 §2: never with a fragment.
+    assert_eq!(error(&with("resource", "https://api.example/#x").await), "invalid_target");
     let narrowed = body(&with("scope", "api").await);
     assert_eq!(narrowed["scope"], "api");
     assert!(narrowed.get("id_token").is_none());

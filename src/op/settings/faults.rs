@@ -1,8 +1,8 @@
 //! What the provider's settings say that their types allow and their meaning does not. Paths start below `op`.
 
+use super::paths::is_path;
 use super::{Settings, people};
 use crate::base::uri;
-use crate::op::endpoint::ENDPOINTS;
 use crate::op::response_type::{self, RESPONSE_TYPES};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,9 +10,6 @@ use url::Url;
 
 /// RFC 6749 §4.1.2: the longest life of a code.
 const MAX_CODE: Duration = Duration::from_secs(600);
-/// Their paths are fixed by the specifications.
-const FIXED: [&str; 2] = ["configuration", "webfinger"];
-
 pub(super) type Found = Vec<(String, String)>;
 
 impl Settings {
@@ -30,7 +27,7 @@ impl Settings {
                 "must be a path such as /oidcop: a slash first and none at its end".into(),
             ));
         }
-        self.paths(&mut found);
+        self.path_faults(&mut found);
         self.resources(&mut found);
         self.lifetimes(&mut found);
         people::faults(self, &mut found);
@@ -41,26 +38,6 @@ impl Settings {
         self.jwt_bearer.faults(&self.issuer, &mut found);
         super::AuthorizationDetails::faults(self, &mut found);
         found
-    }
-
-    fn paths(&self, found: &mut Found) {
-        for (name, paths) in &self.paths {
-            let known =
-                ENDPOINTS.iter().map(|endpoint| endpoint.name()).filter(|known| !FIXED.contains(known));
-            let known: Vec<_> = known.collect();
-            if !known.contains(&name.as_str()) {
-                found.push((
-                    format!("paths.{name}"),
-                    format!("is not an endpoint: known are {}", known.join(", ")),
-                ));
-            }
-            for (nth, path) in paths.iter().enumerate().filter(|(_, path)| !is_path(path)) {
-                found.push((
-                    format!("paths.{name}[{nth}]"),
-                    format!("`{path}` is not a path: begin with a slash"),
-                ));
-            }
-        }
     }
 
     /// RFC 8707 §2.
@@ -117,11 +94,6 @@ impl Settings {
             }
         }
     }
-}
-
-fn is_path(path: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
-    path.len() > 1 && path.starts_with('/') && !path.contains("//") && path.bytes().all(plain)
 }
 
 #[cfg(test)]

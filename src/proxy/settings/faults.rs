@@ -4,7 +4,7 @@ use super::{Bearer, Cors, Policy, Rate, Respond, Route, Settings};
 use crate::base::uri;
 use crate::op;
 use crate::proxy::authority::{Authority, Pattern};
-use crate::proxy::path::{check, under};
+use crate::proxy::path::check;
 use crate::proxy::state::Fault;
 use crate::proxy::upstream::settings::{Http, Upstream};
 use http::{HeaderName, HeaderValue, Method};
@@ -103,10 +103,7 @@ impl Route {
             Ok(_) => {}
         }
         let Some(op) = op.filter(|op| self.meets_issuer(op)) else { return };
-        let documents = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"]
-            .map(str::to_owned);
-        let exact = op.paths.values().flatten().chain(&documents);
-        if under(prefix, &op.mount) || exact.into_iter().any(|path| path == prefix) {
+        if op.answers_at(prefix) {
             found.say("path", "the provider answers here: on the issuer's host this route is never reached");
         }
     }

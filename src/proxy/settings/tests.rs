@@ -110,7 +110,14 @@ fn faults_of_routes_name_the_value_to_put_right() {
 
 #[test]
 fn a_route_under_the_providers_paths_is_a_fault_on_the_issuers_host_only() {
-    for path in ["/oidcop", "/oidcop/", "/oidcop/x", "/introspection", "/.well-known/openid-configuration"] {
+    for path in [
+        "/oidcop",
+        "/oidcop/",
+        "/oidcop/x",
+        "/introspection",
+        "/.well-known/openid-configuration",
+        "/.well-known/webfinger",
+    ] {
         fault(route(json!({ "path": path })), "routes[0].path", "the provider answers here");
         fault(
             route(json!({ "path": path, "hosts": ["OP.example"] })),

@@ -1,4 +1,4 @@
-"""oidcrp as its flask_rp example configures it: discovery, dynamic registration, code with PKCE, userinfo, refresh, logout.
+"""oidcrp as its flask_rp example configures it: WebFinger, discovery, dynamic registration, code with PKCE, userinfo, refresh, logout.
 
 It has no service for introspection or revocation; a plain HTTP request with its credentials stands in for both, as in
 oidc-op's documentation.
@@ -42,7 +42,9 @@ handler = RPHandler(
     },
 )
 
-begun = handler.begin(told["issuer"], req_args={"scope": scope, "prompt": "consent", "response_type": "code"})
+# WebFinger: all it is told is the name of a person.
+person = "acct:alice@" + urlsplit(told["issuer"]).netloc
+begun = handler.begin(user_id=person, req_args={"scope": scope, "prompt": "consent", "response_type": "code"})
 arrived = steps.visit(begun["url"])
 response = dict(parse_qsl(urlsplit(arrived).query))
 state = response["state"]

@@ -226,3 +226,82 @@ async fn closed_registration_is_refused_and_not_advertised() {
     let document = send(&op, "GET", "/.well-known/openid-configuration", &[]).await;
     assert!(body(&document).get("registration_endpoint").is_none());
 }
+
+/// OpenID Connect Registration §2, §2.1: what was registered comes back, in every language, also from the RFC 7592 read.
+#[tokio::test]
+async fn every_member_is_told_again_by_the_read() {
+    let op = op().await;
+    let sent = json!({
+        "redirect_uris": ["https://rp.example/cb"],
+        "client_name": "Shop", "client_name#de": "Laden", "client_name#ja-Jpan-JP": "店",
+        "client_uri": "https://rp.example/", "client_uri#de": "https://rp.example/de",
+        "logo_uri": "https://rp.example/logo.png", "policy_uri": "https://rp.example/policy",
+        "tos_uri": "https://rp.example/tos", "tos_uri#fr": "https://rp.example/cgu",
+        "contacts": ["ops@rp.example"], "scope": "openid api",
+        "initiate_login_uri": "https://rp.example/start", "default_max_age": 600, "require_auth_time": true,
+        "default_acr_values": ["urn:x"], "software_id": "4NRB1", "software_version": "2.1",
+        "subject_type": "pairwise", "jwks": { "keys": [] },
+    });
+    let kept = registered(&op, &sent).await;
+    let path = kept["registration_client_uri"].as_str().unwrap().strip_prefix("https://op.example").unwrap();
+    let token = format!("Bearer {}", kept["registration_access_token"].as_str().unwrap());
+    let read = body(&send(&op, "GET", path, &[("authorization", &token)]).await);
+    for (member, value) in sent.as_object().unwrap() {
+        assert_eq!((&kept[member], &read[member]), (value, value), "{member}");
+    }
+    for (member, value) in [
+        ("initiate_login_uri", "http://rp.example/start"),
+        ("initiate_login_uri", "javascript:alert(1)"),
+        ("tos_uri#fr", "javascript:alert(1)"),
+        ("policy_uri", "data:text/html,x"),
+        ("client_uri", "rp.example"),
+        ("default_max_age", "soon"),
+        ("contacts", "ops@rp.example"),
+    ] {
+        let mut wrong = sent.clone();
+        wrong[member] = json!(value);
+        let refused = post_json(&op, "POST", PATH, &[], &wrong).await;
+        assert_eq!(body(&refused)["error"], "invalid_client_metadata", "{member}: {value}");
+    }
+}
+
+/// ATTACKS 31: what proves a client, and what it is called by, is never the client's to choose.
+#[tokio::test]
+async fn members_that_are_ours_to_give_are_not_taken() {
+    let op = op().await;
+    let mut sent = web();
+    for member in
+        ["client_id", "client_secret", "registration_access_token", "origin", "created", "secret_digest"]
+    {
+        sent[member] = json!("mine");
+    }
+    sent["client_secret_expires_at"] = json!(1);
+    sent["localized"] = json!({ "client_name#en": "x" });
+    let kept = registered(&op, &sent).await;
+    for member in ["client_id", "client_secret", "registration_access_token"] {
+        assert_ne!(kept[member], "mine", "{member}");
+    }
+    assert_eq!(kept["client_secret_expires_at"], 0);
+    for member in ["origin", "created", "secret_digest", "localized", "client_name#en"] {
+        assert!(kept.get(member).is_none(), "{member}");
+    }
+}
+
+/// RFC 7592 §2.3: nothing of a removed client is left, and its tokens end in the same call.
+#[tokio::test]
+async fn a_removed_client_takes_its_tokens_along() {
+    use crate::op::token::fixture::{active, client, session, text, tokens};
+    let op = op().await;
+    client(&op, "rp", |client| client.registration_token_digest = Some(super::digest("own"))).await;
+    let sid = session(&op, "diana").await;
+    let answer = tokens(&op, "rp", &sid, "openid api offline_access").await;
+    assert!(active(&op, text(&answer, "access_token")).await);
+    crate::op::token::fixture::advance(&op, 1);
+    let auth = [("authorization", "Bearer own")];
+    let removed = send(&op, "DELETE", "/oidcop/registration/rp", &auth).await;
+    assert_eq!((removed.status().as_u16(), removed.body().len()), (204, 0));
+    assert!(!active(&op, text(&answer, "access_token")).await);
+    for method in ["GET", "DELETE"] {
+        assert_eq!(send(&op, method, "/oidcop/registration/rp", &auth).await.status(), 401);
+    }
+}
