@@ -77,6 +77,9 @@ pub enum Verb {
     /// Signing keys: list, rotate, revoke.
     #[command(subcommand)]
     Key(Key),
+    /// Take the place of another provider: its people, clients, keys and addresses.
+    #[command(subcommand)]
+    Import(Import),
     /// Turn a password into the hash a users file holds.
     #[command(
         after_help = "Examples:\n  oidcop-proxy hash-password\n  printf %s \"$PASSWORD\" | oidcop-proxy hash-password --password-stdin"
@@ -116,6 +119,61 @@ pub struct Run {
     /// Write a JSON object with the bound addresses there once requests are accepted.
     #[arg(long, value_name = "PATH")]
     pub ready_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Import {
+    /// From oidc-op: the configuration of flask_op, django_op, or one like theirs.
+    #[command(
+        after_help = "CONFIG is JSON or YAML. The files it names (passwords, people, keys, clients) are read too. Of Python \
+                      settings print the dictionary as JSON first.\nEvery key is reported: taken, changed and why, \
+                      ignored and why.\n\nExamples:\n  oidcop-proxy import oidc-op flask_op/config.json --out moved --dry-run\n  \
+                      oidcop-proxy import oidc-op oidcop.json --base django_op --dump tables.json --out moved"
+    )]
+    OidcOp(OidcOp),
+}
+
+#[derive(Args, Debug)]
+pub struct OidcOp {
+    /// The old configuration.
+    #[arg(value_name = "CONFIG")]
+    pub source: PathBuf,
+    /// Where our files go; it is made.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The folder the old provider ran in [that of CONFIG].
+    #[arg(long, value_name = "DIR")]
+    pub base: Option<PathBuf>,
+    /// Django's tables as `manage.py dumpdata` prints them; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub dump: Vec<PathBuf>,
+    /// Clients besides those the configuration names: a JSON file, or a folder with one file each; may be repeated.
+    #[arg(long, value_name = "PATH")]
+    pub clients: Vec<PathBuf>,
+    /// People besides: a JSON file, user name to claims; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub users: Vec<PathBuf>,
+    /// Passwords besides: a JSON file, user name to password; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub passwords: Vec<PathBuf>,
+    /// The certificate, if not the old web server's (PEM).
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Its key (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Where to listen, if not where the old web server did; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Vec<std::net::SocketAddr>,
+    /// Take clients whose secret has expired, too: it is good again, and for ever.
+    #[arg(long)]
+    pub expired_secrets: bool,
+    /// Write over files of an earlier import.
+    #[arg(long)]
+    pub force: bool,
+    /// Say what would be done, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -345,6 +403,8 @@ mod tests {
             "key list",
             "key rotate --alg ES256",
             "key revoke 3xQ",
+            "import oidc-op config.json --out moved --dry-run --json",
+            "import oidc-op c.json --base d --dump t.json --clients cdb --cert c.pem --key k.pem --listen [::]:443 --out moved --force",
             "hash-password --password-stdin",
             "dev-cert login.test 192.0.2.7 --dir x",
             "schema --reference",

@@ -3,6 +3,7 @@
 mod administer;
 mod args;
 mod check;
+mod import;
 mod password;
 mod say;
 
@@ -59,6 +60,7 @@ fn obey(arguments: Arguments) -> Outcome {
         Verb::Client(client) => administer::client(&common, client),
         Verb::Session(session) => administer::session(&common, session),
         Verb::Key(key) => administer::key(&common, key),
+        Verb::Import(from) => import::import(&common, from),
         Verb::HashPassword(from) => hash_password(&common, &password::read(&from, "Password", false)?),
         Verb::DevCert { names, dir } => dev_cert(&common, names, &dir),
         Verb::Schema { reference: false } => say::text(&config::schema_json()),

@@ -4,6 +4,7 @@
 //! are relative to the working directory of the process.
 
 mod fault;
+pub mod import;
 mod load;
 mod locate;
 mod path;

@@ -191,7 +191,8 @@ fn parse(settings: &Settings, text: &str) -> std::result::Result<Vec<Client>, Fa
     if faults.is_empty() { Ok(clients) } else { Err(faults) }
 }
 
-fn seed(
+/// One entry; faults are at `place`.
+pub(super) fn seed(
     settings: &Settings,
     place: &str,
     members: &Map<String, Value>,

@@ -10,6 +10,7 @@ mod client_auth;
 mod clients;
 mod cookie;
 mod directory;
+mod elsewhere;
 mod endpoint;
 mod error;
 #[cfg(test)]
@@ -36,7 +37,11 @@ mod walk;
 pub use administer::{Command, Refused};
 pub use clients::{SeedFault, client_file_faults};
 pub use cookie::COOKIES;
-pub use directory::user_file_faults;
+pub use directory::{account_of, user_file_faults};
+pub use elsewhere::{
+    Offered, claim_fault, client_entry_faults, is_client_member, password_fault, standard_claims,
+    user_entry_faults,
+};
 pub use settings::Settings;
 pub use token::introspect::{Facts, Presented, Verdict};
 pub use token::life::{Dead, Hook, Life};

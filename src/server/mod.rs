@@ -86,9 +86,9 @@ pub fn check(loaded: &Loaded) -> Result<(), Faults> {
         faults
             .extend(found.into_iter().map(|fault| loaded.fault("front.tls.certificates", fault.to_string())));
     }
-    match Kit::to_check(config).and_then(|kit| kit.handle().block_on(open(&kit, config))) {
+    match open_to_check(config) {
         Err(fault) => faults.push(loaded.fault("op", fault.to_string())),
-        Ok(op) => {
+        Ok((_kit, op)) => {
             let found = proxy::Edge::check(&config.edge(config.demo.whoami), op).err().unwrap_or_default();
             faults.extend(found.into_iter().map(|(path, says)| loaded.fault(&path, says)));
         }
@@ -102,8 +102,7 @@ pub fn check(loaded: &Loaded) -> Result<(), Faults> {
 /// The configuration has faults.
 pub fn explain(loaded: &Loaded, method: &str, url: &str) -> Result<proxy::Explanation, Fault> {
     let config = &loaded.config;
-    let kit = Kit::to_check(config)?;
-    let op = kit.handle().block_on(open(&kit, config))?;
+    let (kit, op) = open_to_check(config)?;
     let edge = proxy::Edge::new(
         &config.edge(config.demo.whoami),
         op,
@@ -111,6 +110,18 @@ pub fn explain(loaded: &Loaded, method: &str, url: &str) -> Result<proxy::Explan
     )
     .map_err(|found| edge_faults(loaded, found))?;
     Ok(edge.explain(method, url))
+}
+
+/// The provider over a store that forgets. It has no keys yet, and those it should take over may have been taken over
+/// and deleted.
+fn open_to_check(config: &Config) -> Result<(Kit, Option<Op>), Fault> {
+    let mut config = config.clone();
+    if let Some(op) = &mut config.op {
+        op.keys.import = op.keys.import.take().filter(|file| file.exists());
+    }
+    let kit = Kit::to_check(&config)?;
+    let op = kit.handle().block_on(open(&kit, &config))?;
+    Ok((kit, op))
 }
 
 /// The provider, if the configuration has one.

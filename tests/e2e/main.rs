@@ -18,6 +18,7 @@ mod command_line;
 mod configs;
 mod crowd;
 mod forwarding;
+mod import;
 mod operating;
 mod pages;
 mod paths;

@@ -31,6 +31,11 @@ const BY_SCOPE: &[(&str, &[&str])] = &[
 
 const ADDRESS: &[&str] = &["formatted", "street_address", "locality", "region", "postal_code", "country"];
 
+/// The claims of a standard scope.
+pub(in crate::op) fn standard(scope: &str) -> &'static [&'static str] {
+    BY_SCOPE.iter().find(|(name, _)| *name == scope).map_or(&[], |(_, claims)| claims)
+}
+
 /// The claims that `scope` releases; never `sub`, which is made by the provider.
 pub(in crate::op) fn of_scope<'a>(settings: &'a Settings, scope: &str) -> impl Iterator<Item = &'a str> {
     let standard = BY_SCOPE.iter().find(|(name, _)| *name == scope).map_or(&[][..], |(_, claims)| claims);

@@ -48,6 +48,14 @@ impl Seeds {
     }
 }
 
+/// What is wrong with one entry, at its place below it.
+pub fn entry_faults(entry: &Map<String, Value>) -> Vec<(String, String)> {
+    let mut faults = Faults::new();
+    person("", entry, &mut faults);
+    elsewhere("", entry, &mut faults);
+    faults
+}
+
 /// `users:` is a list; each entry has a `username`, a `password` (argon2id, PHC; or PBKDF2 as Django writes it),
 /// `claims`, and what another provider knew somebody by: `uid`, `subject`.
 pub(super) fn parse(text: &str) -> std::result::Result<Seeds, Faults> {

@@ -10,7 +10,9 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
+pub(super) use claims::standard as standard_claims;
 pub(super) use claims::{fault as claim_fault, of_scope};
+pub(super) use file::entry_faults;
 pub use file::faults as user_file_faults;
 pub use stored::{Added, NewPerson};
 

@@ -88,6 +88,11 @@ impl House {
         house
     }
 
+    /// A folder that somebody else filled, with the configuration to run below it.
+    pub fn of(directory: TempDir, config: &str) -> Self {
+        Self { directory, ports: BTreeMap::new(), config: config.to_owned() }
+    }
+
     fn with_own_ports(&self, text: &str) -> String {
         let mut replaced = String::new();
         let mut rest = text;
