@@ -6,6 +6,8 @@ mod jwt_bearer;
 mod logout;
 mod paths;
 mod people;
+mod par;
+mod request_object;
 mod software_statements;
 pub mod subjects;
 mod token_exchange;
@@ -16,6 +18,8 @@ pub use authorization_details::{AuthorizationDetails, DetailType, Field, Kind};
 pub use jwt_bearer::{AssertionIssuer, JwtBearer};
 pub use logout::{Logout, Offline};
 pub use people::{Passwords, SecondFactor, SelfRegistration};
+pub use par::PushedRequests;
+pub use request_object::RequestObjects;
 pub use software_statements::SoftwareStatements;
 pub use token_exchange::{Exchanger, TokenExchange};
 pub use webfinger::WebFinger;
@@ -57,6 +61,12 @@ pub struct Settings {
     /// put an access token into the browser's address bar (RFC 9700 §2.1.2), so they are off unless they stand here.
     #[serde(default = "super::response_type::default_names")]
     pub response_types: Vec<String>,
+    /// Request objects: authorization requests as JWTs.
+    #[serde(default)]
+    pub request_object: RequestObjects,
+    /// Pushed authorization requests.
+    #[serde(default)]
+    pub par: PushedRequests,
     /// What an authorization request for `offline_access` without `prompt=consent` gets.
     #[serde(default)]
     pub offline_access: OfflineAccess,

@@ -5,7 +5,7 @@ use super::directory::password::hash_cheaply;
 use super::fixture::{self, peer};
 use super::record::account::Account;
 use super::record::client::Client;
-use super::{Op, Peer};
+use super::{Kit, Op, Peer};
 use crate::base::clock::Timestamp;
 use crate::base::otp::totp;
 use crate::store::record::put;
@@ -33,7 +33,12 @@ pub(crate) struct Walk {
 
 /// A provider with two people and two clients.
 pub(crate) async fn op(extra: &str) -> Op {
-    let op = fixture::op_with(extra).await;
+    op_over(fixture::kit(), extra).await
+}
+
+/// The same over `kit`.
+pub(crate) async fn op_over(kit: Kit, extra: &str) -> Op {
+    let op = Op::open(kit, fixture::settings(extra)).await.unwrap();
     person(
         &op,
         ALICE,

@@ -3,6 +3,7 @@
 
 use super::interaction::Interaction;
 use super::{Call, Cors, Endpoint, ErrorForm};
+use crate::base::clock::Timestamp;
 use crate::base::encode::base64url;
 use crate::base::secret::sha256;
 use crate::op::Op;
@@ -12,6 +13,7 @@ use crate::op::page;
 use crate::op::prompt::{Situation, first_need};
 use crate::op::record::family::Authorization;
 use crate::op::record::interaction::{Answers, Interaction as Waiting};
+use crate::op::record::pushed::Pushed;
 use crate::op::record::session::Session;
 use crate::op::request::params::Params;
 use crate::op::request::{self, AuthorizationRequest, Refusal};
@@ -56,6 +58,7 @@ impl Endpoint for AuthorizationEndpoint {
         ] {
             metadata.insert(name.to_owned(), value);
         }
+        request::object::describe(op, metadata);
     }
 
     async fn answer(&self, op: &Op, call: Call<'_>) -> Result<Response<Bytes>> {
@@ -150,16 +153,29 @@ pub(super) async fn give(
         authorization_details: request.authorization_details.clone(),
         ..Authorization::default()
     };
+    let mut changes = changes;
+    // RFC 9126 §7.3: once. Before all else, so that whoever comes second learns why.
+    changes
+        .extend(request.pushed.iter().map(|digest| record::delete::<Pushed>(digest.clone(), Expect::Alive)));
     let grant = FrontGrant {
         authorization,
         response_type: request.response_type,
         redirect_uri: request.return_to.uri().to_owned(),
         code_challenge: request.code_challenge.clone(),
         nonce: request.nonce.clone(),
-        dpop_jkt: None,
+        dpop_jkt: request.dpop_jkt.clone(),
         changes,
     };
-    Ok(pairs(mint::front(op, at.client, grant, at.now).await?))
+    match mint::front(op, at.client, grant, at.now).await {
+        Ok(given) => Ok(pairs(given)),
+        Err(error) => Err(if is_used_up(op, request, at.now).await? { request::used_up() } else { error }),
+    }
+}
+
+/// Whether another answer was given to the pushed request that `request` is.
+async fn is_used_up(op: &Op, request: &AuthorizationRequest, now: Timestamp) -> Result<bool> {
+    let Some(digest) = &request.pushed else { return Ok(false) };
+    Ok(record::get::<Pushed>(op.store(), digest.clone(), now).await?.is_none())
 }
 
 /// RFC 6749 §4.1.2, §4.2.2, OpenID Connect Core §3.2.2.5.

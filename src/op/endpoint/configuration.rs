@@ -91,9 +91,6 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
     add("acr_values_supported", op.settings.acr.iter().map(|acr| acr.name.as_str()).collect());
     // RFC 9207 §3.
     add("authorization_response_iss_parameter_supported", true.into());
-    // OpenID Connect Discovery §3: the default of the second is true, so silence would be a lie.
-    add("request_parameter_supported", false.into());
-    add("request_uri_parameter_supported", false.into());
     add("claims_parameter_supported", true.into());
     let methods: Vec<_> = METHODS.iter().map(|method| method.name()).collect();
     let confidential: Vec<_> = methods.iter().filter(|method| **method != "none").collect();

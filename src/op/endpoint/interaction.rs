@@ -11,6 +11,7 @@ use crate::op::error::{Code, Error, Result, invalid_request};
 use crate::op::prompt::{Form, PROMPTS, Situation, Step, first_need};
 use crate::op::record::client::Client;
 use crate::op::record::interaction::Interaction as Waiting;
+use crate::op::record::pushed::Pushed;
 use crate::op::record::session::Session;
 use crate::op::request::params::Params;
 use crate::op::response_mode;
@@ -159,10 +160,7 @@ impl Turn<'_> {
         let end = record::delete::<Waiting>(waiting.digest.clone(), Expect::Version(self.waiting.version));
         let given = give(self.op, self.situation(), session, vec![end]).await;
         let now = self.form.call.now;
-        if given
-            .as_ref()
-            .is_err_and(|error| matches!(error.code, Code::AccessDenied | Code::TemporarilyUnavailable))
-        {
+        if given.as_ref().is_err_and(|error| ENDED.contains(&error.code)) {
             let left = record::get::<Waiting>(self.op.store(), waiting.digest.clone(), now).await?;
             if left.is_none_or(|left| left.version != self.waiting.version) {
                 return Err(gone());
@@ -174,7 +172,10 @@ impl Turn<'_> {
     async fn refuse(self, error: &Error) -> Result<Response<Bytes>> {
         let waiting = &self.waiting.record;
         let end = record::delete::<Waiting>(waiting.digest.clone(), Expect::Version(self.waiting.version));
-        match self.op.store().commit(vec![end], Durability::Durable, self.form.call.now).await {
+        let mut changes = vec![end];
+        let pushed = waiting.request.pushed.iter();
+        changes.extend(pushed.map(|digest| record::delete::<Pushed>(digest.clone(), Expect::Anything)));
+        match self.op.store().commit(changes, Durability::Durable, self.form.call.now).await {
             Err(fault) if fault.is_conflict() => Err(gone()),
             Err(fault) => Err(fault.into()),
             Ok(_) => {
@@ -184,6 +185,9 @@ impl Turn<'_> {
         }
     }
 }
+
+/// What an answer fails with when another tab was faster, among other reasons.
+const ENDED: [Code; 3] = [Code::AccessDenied, Code::TemporarilyUnavailable, Code::InvalidRequestUri];
 
 fn gone() -> Error {
     invalid_request("This sign-in was completed already, or it has expired")

@@ -14,6 +14,7 @@ pub(super) mod userinfo;
 mod authorization;
 mod check_session;
 mod interaction;
+mod par;
 mod session;
 mod start;
 mod webfinger;
@@ -84,6 +85,7 @@ pub trait Endpoint: Sync + Send {
 pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &configuration::Configuration,
     &authorization::AuthorizationEndpoint,
+    &par::PushedRequests,
     &interaction::Interaction,
     &session::EndSession,
     &check_session::CheckSession,

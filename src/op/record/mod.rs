@@ -13,6 +13,7 @@ pub mod interaction;
 pub mod key;
 pub mod mark;
 pub mod notice;
+pub mod pushed;
 pub mod replay;
 pub mod second_factor;
 pub mod session;

@@ -8,25 +8,29 @@ pub(super) mod authorization_details;
 mod claims;
 mod client;
 mod display;
+mod dpop_jkt;
 mod hint;
 mod locales;
 mod max_age;
 mod nonce;
+pub mod object;
 pub mod params;
 mod pkce;
 mod prompt;
 mod redirect_uri;
-mod request_object;
+mod registration;
 mod resource;
 mod response_mode;
 mod response_type;
 mod scope;
+mod source;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub(super) use display::SUPPORTED as DISPLAYS;
 pub(super) use hint::{Hint, id_token as id_token_hint};
+pub(super) use source::used_up;
 
 use super::Op;
 use super::claims::ClaimsRequest;
@@ -74,6 +78,12 @@ pub struct AuthorizationRequest {
     pub resources: Vec<String>,
     pub nonce: Option<String>,
     pub code_challenge: Option<String>,
+    /// The key the code will be bound to (RFC 9449 §10).
+    #[serde(default)]
+    pub dpop_jkt: Option<String>,
+    /// The pushed request it was, by its digest: used up with the answer.
+    #[serde(default)]
+    pub pushed: Option<String>,
     /// Values of the prompts this provider has.
     pub prompt: Vec<String>,
     /// Seconds; the client's `default_max_age` if the request has none.
@@ -128,20 +138,38 @@ pub(super) async fn authorize(
     params: &Params,
     now: Timestamp,
 ) -> std::result::Result<(AuthorizationRequest, Arc<Client>), Refusal> {
-    let (client, return_to) = return_address(op, params, now).await.map_err(Refusal::Page)?;
-    match rest(op, &client, &return_to, params, now).await {
-        Ok(request) => Ok((request, client)),
+    let client = client::check(op, params, now).await.map_err(Refusal::Page)?;
+    let source = match source::of_browser(op, &client, params, now).await {
+        Ok(source) => source,
+        // What stands around it may say where the client is to learn of it.
+        Err(error) => match return_address(&client, params) {
+            Ok(return_to) => return Err(Refusal::Return(client, return_to, error)),
+            Err(_) => return Err(Refusal::Page(error)),
+        },
+    };
+    let return_to = return_address(&client, &source.params).map_err(Refusal::Page)?;
+    match rest(op, &client, &return_to, &source.params, now).await {
+        Ok(request) => Ok((AuthorizationRequest { pushed: source.pushed, ..request }, client)),
         Err(error) => Err(Refusal::Return(client, return_to, error)),
     }
 }
 
+/// The pushed authorization request endpoint's door (RFC 9126 §2.1): the parameters that count, which the same checks
+/// have passed. They pass them again when the browser comes.
+pub(super) async fn push(op: &Op, client: &Arc<Client>, params: &Params, now: Timestamp) -> Result<Params> {
+    let params = source::of_client(op, client, params, now).await?;
+    client::check(op, &params, now).await?;
+    let return_to = return_address(client, &params)?;
+    rest(op, client, &return_to, &params, now).await?;
+    Ok(params)
+}
+
 /// The checks before which no redirect may happen.
-async fn return_address(op: &Op, params: &Params, now: Timestamp) -> Result<(Arc<Client>, ReturnAddress)> {
-    let client = client::check(op, params, now).await?;
-    let uri = redirect_uri::check(&client, params)?;
+fn return_address(client: &Client, params: &Params) -> Result<ReturnAddress> {
+    let uri = redirect_uri::check(client, params)?;
     let state = state::check(params)?;
     let mode = response_mode::of(params);
-    Ok((client, ReturnAddress { uri, mode: mode.name().to_owned(), state }))
+    Ok(ReturnAddress { uri, mode: mode.name().to_owned(), state })
 }
 
 /// The checks whose errors travel to the client.
@@ -152,7 +180,7 @@ async fn rest(
     params: &Params,
     now: Timestamp,
 ) -> Result<AuthorizationRequest> {
-    request_object::check(params)?;
+    registration::check(params)?;
     let response_type = response_type::check(op, client, params)?;
     response_mode::check(response_type, params)?;
     let prompt = prompt::check(op, params)?;
@@ -160,6 +188,7 @@ async fn rest(
     let mut resources = resource::check(op, &scope, params)?;
     let authorization_details = authorization_details::check(op, client, params, &mut resources)?;
     let code_challenge = pkce::check(client, response_type, params)?;
+    let dpop_jkt = dpop_jkt::check(params)?;
     let nonce = nonce::check(response_type, params)?;
     let max_age = max_age::check(client, params)?;
     let hint = hint::check(op, client, params, now).await?;
@@ -178,6 +207,8 @@ async fn rest(
         resources,
         nonce,
         code_challenge,
+        dpop_jkt,
+        pushed: None,
         prompt,
         max_age,
         login_hint,

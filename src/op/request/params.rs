@@ -5,9 +5,10 @@ use crate::op::error::{Code, Error, Result, invalid_request};
 use crate::op::settings::Limits;
 use bytes::Bytes;
 use http::{Request, header};
+use serde::{Deserialize, Serialize};
 
 /// Names and values in the order they came. A parameter without a value is as if it was not sent (RFC 6749 §3.1).
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Params(Vec<(String, String)>);
 
 /// The parameters that may be repeated.
@@ -42,26 +43,51 @@ impl Params {
         if text.len() > limits.body.bytes() {
             return Err(Error::new(Code::TooLarge, "The request is too large"));
         }
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(text) {
-            if pairs.len() >= limits.parameters {
+        let pairs: Vec<_> = form_urlencoded::parse(text).take(limits.parameters.saturating_add(1)).collect();
+        Params::collect(pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())), limits)
+    }
+
+    /// `pairs`, under the caps of every request.
+    pub fn collect<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, limits: &Limits) -> Result<Params> {
+        let mut kept: Vec<(String, String)> = Vec::new();
+        for (nth, (name, value)) in pairs.enumerate() {
+            if nth >= limits.parameters {
                 return Err(invalid_request("There are too many parameters"));
             }
             if name.len() + value.len() > limits.parameter.bytes() {
                 return Err(invalid_request("A parameter is too long"));
             }
-            if value.contains('\u{FFFD}') || name.contains('\u{FFFD}') || value.contains('\0') {
+            if value.contains(['\u{FFFD}', '\0']) || name.contains('\u{FFFD}') {
                 return Err(invalid_request("A parameter is not UTF-8 text"));
             }
             if value.is_empty() {
                 continue;
             }
-            if !REPEATABLE.contains(&name.as_ref()) && pairs.iter().any(|(known, _)| *known == name) {
+            if !REPEATABLE.contains(&name) && kept.iter().any(|(known, _)| known == name) {
                 return Err(invalid_request("A parameter is given twice"));
             }
-            pairs.push((name.into_owned(), value.into_owned()));
+            kept.push((name.to_owned(), value.to_owned()));
         }
-        Ok(Params(pairs))
+        Ok(Params(kept))
+    }
+
+    /// These, and those of `others` whose names are not among them.
+    pub fn over(mut self, others: &Params) -> Params {
+        let more: Vec<_> = others.0.iter().filter(|(name, _)| self.one(name).is_none()).cloned().collect();
+        self.0.extend(more);
+        self
+    }
+
+    /// Those whose names `drops` does not pick.
+    pub fn without(&self, drops: impl Fn(&str) -> bool) -> Params {
+        Params(self.0.iter().filter(|(name, _)| !drops(name)).cloned().collect())
+    }
+
+    /// These with `name`, whatever it was before.
+    pub fn with(&self, name: &str, value: &str) -> Params {
+        let mut all = self.without(|known| known == name);
+        all.0.push((name.to_owned(), value.to_owned()));
+        all
     }
 
     pub fn one(&self, name: &str) -> Option<&str> {

@@ -1,5 +1,7 @@
 //! Tests of the checks of an authorization request, through the endpoint.
 
+mod objects;
+mod pushed;
 mod response_types;
 
 use crate::jose::Algorithm;
@@ -47,8 +49,10 @@ async fn each_faulty_parameter_has_its_error_which_travels_with_state_and_issuer
         ("invalid_request", &[("code_challenge_method", "S256")]),
         ("invalid_target", &[("resource", "https://unknown.example/")]),
         ("invalid_target", &[("resource", "https://api.example/"), ("resource", "https://api.example/#x")]),
-        ("request_not_supported", &[("request", "x.y.")]),
-        ("request_uri_not_supported", &[("request_uri", "https://rp.example/r")]),
+        ("invalid_request_object", &[("request", "x.y.")]),
+        ("invalid_request_uri", &[("request_uri", "https://rp.example/r")]),
+        ("invalid_request", &[("request", "x.y.z"), ("request_uri", "https://rp.example/r")]),
+        ("invalid_request", &[("dpop_jkt", "short")]),
         ("registration_not_supported", &[("registration", "{}")]),
     ];
     for (code, changes) in faults {

@@ -1,15 +1,13 @@
 //! In a form that posts itself to the redirect URI (OAuth 2.0 Form Post Response Mode §2). Without script the person
 //! presses its button.
 
-use super::ResponseMode;
+use super::{Answer, Pairs, ResponseMode};
 use crate::op::Op;
 use crate::op::endpoint::Call;
-use crate::op::error::Result;
 use crate::op::page::{FORM_POST_SCRIPT, Page};
 use crate::op::page::{Variable, context};
 use crate::op::request::ReturnAddress;
-use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::StatusCode;
 
 pub struct FormPost;
 
@@ -26,13 +24,7 @@ impl ResponseMode for FormPost {
     fn hides_from_servers(&self) -> bool {
         true
     }
-    fn respond(
-        &self,
-        op: &Op,
-        call: &Call<'_>,
-        to: &ReturnAddress,
-        params: &[(&str, &str)],
-    ) -> Result<Response<Bytes>> {
+    fn respond(&self, op: &Op, call: &Call<'_>, to: &ReturnAddress, params: Pairs<'_>) -> Answer {
         let pair = |(name, value): &(&str, &str)| Variable::from_iter([*name, *value]);
         let fields: Vec<Variable> = params.iter().map(pair).collect();
         Page::new("form_post.html", call.request).posts_to(to.uri()).runs(FORM_POST_SCRIPT).render(

@@ -1,13 +1,10 @@
 //! In the redirect URI's fragment (RFC 6749 §4.2.2): the browser keeps it to itself and the page it opens.
 
-use super::ResponseMode;
+use super::{Answer, Pairs, ResponseMode};
 use crate::op::Op;
 use crate::op::endpoint::Call;
-use crate::op::error::Result;
 use crate::op::request::ReturnAddress;
 use crate::op::serve::see_other;
-use bytes::Bytes;
-use http::Response;
 
 pub struct Fragment;
 
@@ -24,13 +21,7 @@ impl ResponseMode for Fragment {
     fn hides_from_servers(&self) -> bool {
         true
     }
-    fn respond(
-        &self,
-        _: &Op,
-        _: &Call<'_>,
-        to: &ReturnAddress,
-        params: &[(&str, &str)],
-    ) -> Result<Response<Bytes>> {
+    fn respond(&self, _: &Op, _: &Call<'_>, to: &ReturnAddress, params: Pairs<'_>) -> Answer {
         // A redirect URI has no fragment of its own: registration refuses it (RFC 6749 §3.1.2).
         see_other(&format!("{}#{}", to.uri(), super::encoded(params)))
     }

@@ -13,6 +13,11 @@ use super::request::ReturnAddress;
 use bytes::Bytes;
 use http::Response;
 
+/// Names and values of an authorization response.
+pub type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+type Answer = Result<Response<Bytes>>;
+
 /// A row of [`MODES`].
 pub trait ResponseMode: Sync + Send {
     /// The `response_mode`.
@@ -25,13 +30,7 @@ pub trait ResponseMode: Sync + Send {
     /// Whether tokens may travel so: they do not show in any server's log or `Referer`.
     fn hides_from_servers(&self) -> bool;
     /// Sends `params` to where the client asked for them.
-    fn respond(
-        &self,
-        op: &Op,
-        call: &Call<'_>,
-        to: &ReturnAddress,
-        params: &[(&str, &str)],
-    ) -> Result<Response<Bytes>>;
+    fn respond(&self, op: &Op, call: &Call<'_>, to: &ReturnAddress, params: Pairs<'_>) -> Answer;
 }
 
 pub const MODES: &[&dyn ResponseMode] = &[&query::Query, &fragment::Fragment, &form_post::FormPost];
@@ -52,8 +51,8 @@ pub async fn respond(
     call: &Call<'_>,
     client: &Client,
     to: &ReturnAddress,
-    params: &[(&str, &str)],
-) -> Result<Response<Bytes>> {
+    params: Pairs<'_>,
+) -> Answer {
     let mut all = params.to_vec();
     all.extend(to.state().map(|state| ("state", state)));
     all.push(("iss", op.settings.issuer.as_str()));

@@ -1,13 +1,10 @@
 //! In the redirect URI's query (RFC 6749 §4.1.2).
 
-use super::ResponseMode;
+use super::{Answer, Pairs, ResponseMode};
 use crate::op::Op;
 use crate::op::endpoint::Call;
-use crate::op::error::Result;
 use crate::op::request::ReturnAddress;
 use crate::op::serve::see_other;
-use bytes::Bytes;
-use http::Response;
 
 pub struct Query;
 
@@ -24,13 +21,7 @@ impl ResponseMode for Query {
     fn hides_from_servers(&self) -> bool {
         false
     }
-    fn respond(
-        &self,
-        _: &Op,
-        _: &Call<'_>,
-        to: &ReturnAddress,
-        params: &[(&str, &str)],
-    ) -> Result<Response<Bytes>> {
+    fn respond(&self, _: &Op, _: &Call<'_>, to: &ReturnAddress, params: Pairs<'_>) -> Answer {
         see_other(&super::append_query(to.uri(), params))
     }
 }

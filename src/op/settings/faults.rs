@@ -37,6 +37,7 @@ impl Settings {
         super::TokenExchange::faults(self, &mut found);
         self.jwt_bearer.faults(&self.issuer, &mut found);
         super::AuthorizationDetails::faults(self, &mut found);
+        self.par.faults(&mut found);
         found
     }
 
@@ -122,6 +123,7 @@ mod tests {
             ("resources: [{ uri: 'https://a/' }, { uri: 'https://a/' }]", "resources[1].uri"),
             ("default_resource: 'https://nowhere.example'", "default_resource"),
             ("response_types: [code, tokens]", "response_types[1]"),
+            ("par: { lifetime: 11m }", "par.lifetime"),
             ("lifetimes: { code: 3h }", "lifetimes.code"),
             ("lifetimes: { code: 0 }", "lifetimes.code"),
             ("lifetimes: { session: 500ms }", "lifetimes.session"),

@@ -75,6 +75,7 @@ pub(crate) fn is_known(member: &str) -> bool {
     KNOWN.contains(&member)
         || logout::MEMBERS.contains(&member)
         || super::protection::MEMBERS.contains(&member)
+        || super::request_object::MEMBERS.contains(&member)
         || matches!(member, "software_id" | "software_version" | "authorization_details_types")
         || (member.contains('#') && LOCALIZED.contains(&plain))
 }
@@ -108,6 +109,7 @@ pub(crate) fn validate(settings: &Settings, sent: &Map<String, Value>) -> Checke
     subject(settings, &sent, &mut kept)?;
     logout(&sent, &mut kept)?;
     super::protection::check(&sent, &mut kept)?;
+    super::request_object::check(settings, &sent, &mut kept)?;
     // RFC 9396 §10.
     kept.authorization_details_types = distinct(sent.texts("authorization_details_types", 50)?);
     kept.authorization_details_types.retain(|name| settings.authorization_details.types.contains_key(name));
@@ -337,7 +339,7 @@ impl Sent<'_> {
         }
     }
 
-    fn texts(&self, member: &str, max: usize) -> Checked<Vec<String>> {
+    pub(super) fn texts(&self, member: &str, max: usize) -> Checked<Vec<String>> {
         let wrong = || refuse(member, format!("must be a list of at most {max} texts of at most 2048 bytes"));
         match self.0.get(member) {
             None | Some(Value::Null) => Ok(Vec::new()),

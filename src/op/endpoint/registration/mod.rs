@@ -5,6 +5,7 @@ mod gate;
 mod logout;
 pub(crate) mod metadata;
 mod protection;
+mod request_object;
 pub(crate) mod sector;
 mod statement;
 
