@@ -53,6 +53,16 @@ impl<'a> Seal<'a> {
         }
     }
 
+    /// JARM §3: signed with RS256 unless another was registered.
+    pub fn of_authorization(metadata: &'a Metadata) -> Seal<'a> {
+        let registered = metadata.authorization_signed_response_alg.as_deref();
+        Seal {
+            signed: registered.or(Some(Algorithm::RS256.name())),
+            alg: metadata.authorization_encrypted_response_alg.as_deref(),
+            enc: metadata.authorization_encrypted_response_enc.as_deref(),
+        }
+    }
+
     pub fn is_clear(&self) -> bool {
         self.signed.is_none() && self.alg.is_none()
     }
@@ -122,15 +132,16 @@ impl Op {
     }
 }
 
-/// What the metadata says of all this (OpenID Connect Discovery §3, RFC 9701 §7).
+/// What the metadata says of all this (OpenID Connect Discovery §3, RFC 9701 §7, JARM §4).
 pub(super) fn described(signing: &[&str]) -> Vec<(String, Value)> {
     let algs = json!(JweAlg::ALL.map(JweAlg::name));
     let encs = json!(JweEnc::ALL.map(JweEnc::name));
     let mut members = vec![
         ("userinfo_signing_alg_values_supported".to_owned(), json!(signing)),
         ("introspection_signing_alg_values_supported".to_owned(), json!(signing)),
+        ("authorization_signing_alg_values_supported".to_owned(), json!(signing)),
     ];
-    for answer in ["id_token", "userinfo", "introspection"] {
+    for answer in ["id_token", "userinfo", "introspection", "authorization"] {
         members.push((format!("{answer}_encryption_alg_values_supported"), algs.clone()));
         members.push((format!("{answer}_encryption_enc_values_supported"), encs.clone()));
     }

@@ -168,7 +168,7 @@ pub(super) async fn push(op: &Op, client: &Arc<Client>, params: &Params, now: Ti
 fn return_address(client: &Client, params: &Params) -> Result<ReturnAddress> {
     let uri = redirect_uri::check(client, params)?;
     let state = state::check(params)?;
-    let mode = response_mode::of(params);
+    let mode = response_mode::of(client, params);
     Ok(ReturnAddress { uri, mode: mode.name().to_owned(), state })
 }
 
@@ -182,7 +182,7 @@ async fn rest(
 ) -> Result<AuthorizationRequest> {
     registration::check(params)?;
     let response_type = response_type::check(op, client, params)?;
-    response_mode::check(response_type, params)?;
+    response_mode::check(client, response_type, params)?;
     let prompt = prompt::check(op, params)?;
     let scope = scope::check(op, client, response_type, params, &prompt)?;
     let mut resources = resource::check(op, &scope, params)?;

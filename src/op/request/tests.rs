@@ -1,5 +1,6 @@
 //! Tests of the checks of an authorization request, through the endpoint.
 
+mod jarm;
 mod objects;
 mod pushed;
 mod response_types;

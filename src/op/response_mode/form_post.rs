@@ -6,6 +6,7 @@ use crate::op::Op;
 use crate::op::endpoint::Call;
 use crate::op::page::{FORM_POST_SCRIPT, Page};
 use crate::op::page::{Variable, context};
+use crate::op::record::client::Client;
 use crate::op::request::ReturnAddress;
 use http::StatusCode;
 
@@ -21,7 +22,7 @@ impl ResponseMode for FormPost {
     fn redirects(&self) -> bool {
         false
     }
-    fn hides_from_servers(&self) -> bool {
+    fn hides_from_servers(&self, _: &Client) -> bool {
         true
     }
     fn respond(&self, op: &Op, call: &Call<'_>, to: &ReturnAddress, params: Pairs<'_>) -> Answer {

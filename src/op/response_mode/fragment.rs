@@ -3,6 +3,7 @@
 use super::{Answer, Pairs, ResponseMode};
 use crate::op::Op;
 use crate::op::endpoint::Call;
+use crate::op::record::client::Client;
 use crate::op::request::ReturnAddress;
 use crate::op::serve::see_other;
 
@@ -18,7 +19,7 @@ impl ResponseMode for Fragment {
     fn redirects(&self) -> bool {
         true
     }
-    fn hides_from_servers(&self) -> bool {
+    fn hides_from_servers(&self, _: &Client) -> bool {
         true
     }
     fn respond(&self, _: &Op, _: &Call<'_>, to: &ReturnAddress, params: Pairs<'_>) -> Answer {

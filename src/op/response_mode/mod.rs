@@ -1,8 +1,9 @@
 //! How an authorization response travels: one file per mode, one row each
-//! (OAuth 2.0 Multiple Response Type Encoding Practices §2.1, OAuth 2.0 Form Post Response Mode).
+//! (OAuth 2.0 Multiple Response Type Encoding Practices §2.1, OAuth 2.0 Form Post Response Mode, JARM).
 
 mod form_post;
 mod fragment;
+mod jwt;
 mod query;
 
 use super::Op;
@@ -27,13 +28,29 @@ pub trait ResponseMode: Sync + Send {
     /// Where a form that leads to the response must be allowed to end (CSP `form-action`): the client, if the browser
     /// is redirected there; `None` if a page of ours comes between.
     fn redirects(&self) -> bool;
-    /// Whether tokens may travel so: they do not show in any server's log or `Referer`.
-    fn hides_from_servers(&self) -> bool;
+    /// Whether tokens for `client` may travel so: they do not show in any server's log or `Referer`.
+    fn hides_from_servers(&self, client: &Client) -> bool;
+    /// Whether the answer is one JWT (JARM), which says `iss` itself (RFC 9207 §2.4).
+    fn is_secured(&self) -> bool {
+        false
+    }
+    /// The row it is short for, if it is.
+    fn expanded(&self, _front_channel: bool) -> Option<&'static dyn ResponseMode> {
+        None
+    }
     /// Sends `params` to where the client asked for them.
     fn respond(&self, op: &Op, call: &Call<'_>, to: &ReturnAddress, params: Pairs<'_>) -> Answer;
 }
 
-pub const MODES: &[&dyn ResponseMode] = &[&query::Query, &fragment::Fragment, &form_post::FormPost];
+pub const MODES: &[&dyn ResponseMode] = &[
+    &query::Query,
+    &fragment::Fragment,
+    &form_post::FormPost,
+    &jwt::QUERY,
+    &jwt::FRAGMENT,
+    &jwt::FORM_POST,
+    &jwt::SHORT,
+];
 
 /// For a response type that does, or does not, put tokens into the front channel (OAuth 2.0 Multiple Response Type
 /// Encoding Practices §2.1, §5).
@@ -46,6 +63,9 @@ pub fn find(name: &str) -> Option<&'static dyn ResponseMode> {
 }
 
 /// Answers the client: `params`, its `state` if it sent one, and `iss` (RFC 9207 §2).
+///
+/// # Errors
+/// The answer must be encrypted and cannot be.
 pub async fn respond(
     op: &Op,
     call: &Call<'_>,
@@ -55,7 +75,6 @@ pub async fn respond(
 ) -> Answer {
     let mut all = params.to_vec();
     all.extend(to.state().map(|state| ("state", state)));
-    all.push(("iss", op.settings.issuer.as_str()));
     // One that is no more: what fits everything.
     let mode = to.mode().unwrap_or_else(|| default(true));
     tracing::trace!(
@@ -64,6 +83,11 @@ pub async fn respond(
         spec = mode.spec(),
         "an authorization is answered"
     );
+    if mode.is_secured() {
+        let response = jwt::secured(op, client, &all, call.now).await?;
+        return mode.respond(op, call, to, &[("response", &response)]);
+    }
+    all.push(("iss", op.settings.issuer.as_str()));
     mode.respond(op, call, to, &all)
 }
 

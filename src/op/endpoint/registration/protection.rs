@@ -1,12 +1,12 @@
-//! How a client wants ID tokens, userinfo and introspection answers signed and encrypted (OpenID Connect Registration
-//! §2, RFC 9701 §6). What is not offered is refused here and not dropped: the client would be told in clear what it
+//! How a client wants ID tokens, userinfo, introspection and authorization answers signed and encrypted (OpenID Connect
+//! Registration §2, RFC 9701 §6, JARM §3). What is not offered is refused here and not dropped: the client would be told in clear what it
 //! wanted encrypted.
 
 use super::metadata::{Checked, ID_TOKEN_ALGS, Sent, refuse};
 use crate::jose::{Encryption, JweAlg, JweEnc, JwkSet};
 use crate::op::record::client::Metadata;
 
-pub(super) const MEMBERS: [&str; 8] = [
+pub(super) const MEMBERS: [&str; 11] = [
     "id_token_encrypted_response_alg",
     "id_token_encrypted_response_enc",
     "userinfo_signed_response_alg",
@@ -15,6 +15,9 @@ pub(super) const MEMBERS: [&str; 8] = [
     "introspection_signed_response_alg",
     "introspection_encrypted_response_alg",
     "introspection_encrypted_response_enc",
+    "authorization_signed_response_alg",
+    "authorization_encrypted_response_alg",
+    "authorization_encrypted_response_enc",
 ];
 
 /// To be called once the client's keys are known.
@@ -27,6 +30,10 @@ pub(super) fn check(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
         encryption(sent, kept, "userinfo_encrypted_response")?;
     (kept.introspection_encrypted_response_alg, kept.introspection_encrypted_response_enc) =
         encryption(sent, kept, "introspection_encrypted_response")?;
+    // JARM §3.
+    kept.authorization_signed_response_alg = signing(sent, "authorization_signed_response_alg")?;
+    (kept.authorization_encrypted_response_alg, kept.authorization_encrypted_response_enc) =
+        encryption(sent, kept, "authorization_encrypted_response")?;
     Ok(())
 }
 

@@ -97,7 +97,10 @@ async fn access_tokens_stay_out_of_the_front_channel_unless_the_operator_wants_t
     }
     let metadata = body(&send(&walk.op, "GET", "/.well-known/openid-configuration", &[]).await);
     assert_eq!(metadata["response_types_supported"], json!(["code", "id_token", "code id_token", "none"]));
-    assert_eq!(metadata["response_modes_supported"], json!(["query", "fragment", "form_post"]));
+    assert_eq!(
+        metadata["response_modes_supported"],
+        json!(["query", "fragment", "form_post", "query.jwt", "fragment.jwt", "form_post.jwt", "jwt"])
+    );
     let op = walk::op("response_types: [code]").await;
     let metadata = body(&send(&op, "GET", "/.well-known/openid-configuration", &[]).await);
     assert_eq!(metadata["response_types_supported"], json!(["code"]));
