@@ -19,7 +19,8 @@ const CLAIMS: &[u8] = br#"{"iss":"https://op.example","sub":"f3b1c2a4-5d6e-4f80-
 
 fn ring(alg: Algorithm) -> KeyRing {
     let key = SigningKey::generate(alg).expect("a key");
-    KeyRing::new(vec![RingKey { key, state: State::Current, created: NOW, since: NOW }]).expect("a ring")
+    KeyRing::new(vec![RingKey { key: key.into(), state: State::Current, created: NOW, since: NOW }])
+        .expect("a ring")
 }
 
 fn mint(bench: &mut Criterion) {

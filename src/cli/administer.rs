@@ -180,13 +180,14 @@ pub fn key(common: &Common, key: Key) -> Outcome {
     let rows = carried_out(common, command)?;
     let titles = [
         ("KEY", "kid"),
+        ("USE", "use"),
         ("ALGORITHM", "alg"),
         ("STATE", "state"),
         ("CREATED", "created"),
         ("SINCE", "since"),
-        ("NEXT CHANGE", "next_change"),
+        ("NEXT", "next"),
     ];
-    listed(common, rows, &titles, &["created", "since", "next_change"])
+    listed(common, rows, &titles, &["created", "since"])
 }
 
 /// The answer to a command, from the server that runs or, if none does, from the store itself.

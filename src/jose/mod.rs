@@ -16,6 +16,7 @@ pub mod mac;
 mod private;
 pub mod remote;
 pub mod rotation;
+mod signer;
 pub mod thumbprint;
 
 pub use alg::{Algorithm, Family, MacAlgorithm};
@@ -24,11 +25,12 @@ pub use jwe::{DecryptionKey, Encryption, EncryptionKey, JweAlg, JweEnc, KeyKind}
 pub use jwk::{Jwk, JwkSet};
 pub use jws::{Audience, Expiry, Header, Jws, KeySource, Rules, Typ, Verified, verify};
 pub use key::SigningKey;
-pub use keyring::{KeyRing, RingKey};
+pub use keyring::{KeyRing, OwnKey, RingKey};
 pub use mac::{MacJws, MacKey};
 pub use private::{PrivateKey, private_keys};
 pub use remote::RemoteKeys;
-pub use rotation::{Note, RotationPolicy, State, Step};
+pub use rotation::{Fate, Note, Purpose, RotationPolicy, State, Step};
+pub use signer::Signer;
 
 use crate::base::fetch;
 

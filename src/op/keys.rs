@@ -1,4 +1,4 @@
-//! The provider's signing keys: kept in the store, sealed; held in memory as one snapshot that is swapped whole. When
+//! The provider's keys, to sign and to decrypt with: kept in the store, sealed; held in memory as one snapshot that is swapped whole. When
 //! which key does what is decided in `jose::rotation`; this carries it out, one compare-and-swap at a time.
 
 mod import;
@@ -8,8 +8,9 @@ use super::token::life::Parent;
 use super::{Fault, Kit, Op, Settings};
 use crate::base::clock::Timestamp;
 use crate::base::encode::{base64url, from_base64url};
+use crate::jose::jwe::{self, Allowed, Decrypted};
 use crate::jose::{
-    self, Algorithm, KeyRing, Note, RingKey, RotationPolicy, SigningKey, State, Step, rotation,
+    self, KeyKind, KeyRing, Note, OwnKey, Purpose, RingKey, RotationPolicy, State, Step, rotation,
 };
 use crate::store::record::{self, delete, put};
 use crate::store::{Change, Durability, Expect, MAX_PAGE, Range};
@@ -18,9 +19,8 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is signed with: ID tokens by registration, access tokens with ES256.
-pub const ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::RS256, Algorithm::ES256, Algorithm::PS256, Algorithm::EdDSA];
+/// What others may encrypt request objects to: for both RSA-OAEPs, and for every ECDH-ES.
+const DECRYPTION: [KeyKind; 2] = [KeyKind::Rsa, KeyKind::P256];
 
 /// How often a change of the ring is tried again after another process changed it first.
 const ATTEMPTS: usize = 5;
@@ -46,9 +46,10 @@ impl Keys {
         let policy = policy(settings);
         let now = kit.clock.now();
         if let Some(file) = &settings.keys.import {
-            import::adopt(kit, file, now).await?;
+            import::adopt(kit, file, &settings.keys.algorithms, now).await?;
         }
-        let decide = |notes: &[Note]| Some(rotation::due(notes, &ALGORITHMS, &policy, now));
+        let wanted = wanted(settings);
+        let decide = |notes: &[Note]| Some(rotation::due(notes, &wanted, &policy, now));
         let (ring, changes) = match change(kit, now, decide).await? {
             Some(changed) => changed,
             None => (KeyRing::new(Vec::new())?, 0),
@@ -76,25 +77,32 @@ impl Op {
         self.shared.keys.ring()
     }
 
-    /// What time has made due: promotions, retirements, keys that may go.
-    pub(super) async fn tend_keys(&self, now: Timestamp) -> Result<(), Fault> {
-        let policy = policy(&self.settings);
-        if rotation::due(&self.ring().notes(), &ALGORITHMS, &policy, now).is_empty() {
-            return Ok(());
-        }
-        self.change_ring(now, |notes| Some(rotation::due(notes, &ALGORITHMS, &policy, now))).await.map(|_| ())
+    /// What is in `token`, which somebody encrypted to a key of ours, in any state. With RSA it takes about a millisecond.
+    ///
+    /// # Errors
+    /// As [`jwe::decrypt`].
+    pub(crate) fn decrypt(&self, token: &str, allowed: Allowed<'_>) -> Result<Decrypted, jose::Fault> {
+        jwe::decrypt(token, self.ring().decryption_keys(), allowed)
     }
 
-    /// The timetable of signing keys.
+    /// What time has made due: promotions, retirements, keys that may go.
+    pub(super) async fn tend_keys(&self, now: Timestamp) -> Result<(), Fault> {
+        let (policy, wanted) = (policy(&self.settings), wanted(&self.settings));
+        if rotation::due(&self.ring().notes(), &wanted, &policy, now).is_empty() {
+            return Ok(());
+        }
+        self.change_ring(now, |notes| Some(rotation::due(notes, &wanted, &policy, now))).await.map(|_| ())
+    }
+
+    /// The timetable of our keys.
     pub(super) fn rotation_policy(&self) -> RotationPolicy {
         policy(&self.settings)
     }
 
-    /// `key rotate`: the published next key of `alg` (of every algorithm, if none is named) takes over now.
-    pub(super) async fn rotate_keys(&self, alg: Option<Algorithm>, now: Timestamp) -> Result<(), Fault> {
-        let only = alg.map(|alg| [alg]);
-        let algorithms = only.as_ref().map_or(&ALGORITHMS[..], |only| &only[..]);
-        self.change_ring(now, |notes| Some(rotation::rotate(notes, algorithms))).await.map(|_| ())
+    /// `key rotate`: the published next key of `purpose` (of every one, if none is named) takes over now.
+    pub(super) async fn rotate_keys(&self, purpose: Option<Purpose>, now: Timestamp) -> Result<(), Fault> {
+        let only = purpose.map_or_else(|| wanted(&self.settings), |purpose| vec![purpose]);
+        self.change_ring(now, |notes| Some(rotation::rotate(notes, &only))).await.map(|_| ())
     }
 
     /// `key revoke KID`: the key is compromised. Every token it signed ends before this returns. False: no such key.
@@ -118,6 +126,12 @@ impl Op {
             None => Ok(false),
         }
     }
+}
+
+/// What there are keys for.
+fn wanted(settings: &Settings) -> Vec<Purpose> {
+    let signs = settings.keys.algorithms.iter().copied().map(Purpose::Sign);
+    signs.chain(DECRYPTION.map(Purpose::Decrypt)).collect()
 }
 
 /// How long what matters for keys lives under `settings`.
@@ -168,12 +182,12 @@ async fn load(kit: &Kit, now: Timestamp) -> Result<Loaded, Fault> {
         let sealed = from_base64url(&key.sealed).unwrap_or_default();
         let der = kit.at_rest.open(key.kid.as_bytes(), &sealed).map_err(|_| {
             Fault::Setting(format!(
-                "the signing key {} does not open: the at-rest key is not the one it was sealed under",
+                "the key {} does not open: the at-rest key is not the one it was sealed under",
                 key.kid
             ))
         })?;
-        let signing = SigningKey::from_pkcs8(key.alg, &der)?.named(&key.kid)?;
-        keys.push(RingKey { key: signing, state: key.state, created: key.created, since: key.since });
+        let own = OwnKey::from_pkcs8(key.purpose, &key.kid, &der)?;
+        keys.push(RingKey { key: own, state: key.state, created: key.created, since: key.since });
     }
     let (changes, version) =
         version.map_or((0, None), |stored| (stored.record.changes, Some(stored.version)));
@@ -191,10 +205,10 @@ async fn take(
     let stored = |kid: &str| loaded.records.iter().find(|stored| stored.record.kid == kid);
     for step in steps {
         match step {
-            Step::Generate(alg, state) => {
+            Step::Generate(purpose, state) => {
                 let known = loaded.ring.keys().iter().chain(&keys);
                 let taken: Vec<_> = known.map(|key| key.key.kid().to_owned()).collect();
-                let made = kit.work.run(move || generate(alg, &taken)).await;
+                let made = kit.work.run(move || generate(purpose, &taken)).await;
                 let key = made.map_err(|_| Fault::Store(crate::store::Fault::Overloaded))??;
                 changes.push(put(&seal(kit, &key, state, now)?, Expect::Absent)?);
                 keys.push(RingKey { key, state, created: now, since: now });
@@ -217,29 +231,34 @@ async fn take(
     Ok((keys, changes))
 }
 
-fn seal(kit: &Kit, key: &SigningKey, state: State, now: Timestamp) -> Result<Key, Fault> {
+fn seal(kit: &Kit, key: &OwnKey, state: State, now: Timestamp) -> Result<Key, Fault> {
     let kid = key.kid().to_owned();
     let sealed = kit.at_rest.seal(&kit.random, kid.as_bytes(), &key.to_pkcs8()?)?;
-    Ok(Key { kid, alg: key.alg(), state, created: now, since: now, sealed: base64url(&sealed) })
+    let sealed = base64url(&sealed);
+    Ok(Key { kid, purpose: key.purpose(), state, created: now, since: now, sealed })
 }
 
 #[cfg(not(test))]
-fn generate(alg: Algorithm, _taken: &[String]) -> Result<SigningKey, jose::Fault> {
-    SigningKey::generate(alg)
+fn generate(purpose: Purpose, _taken: &[String]) -> Result<OwnKey, jose::Fault> {
+    OwnKey::generate(purpose)
 }
 
 /// Making RSA keys is slow: the providers of the tests share them, though never two in one ring.
 #[cfg(test)]
-fn generate(alg: Algorithm, taken: &[String]) -> Result<SigningKey, jose::Fault> {
-    static MADE: Mutex<Vec<SigningKey>> = Mutex::new(Vec::new());
+fn generate(purpose: Purpose, taken: &[String]) -> Result<OwnKey, jose::Fault> {
+    static MADE: Mutex<Vec<OwnKey>> = Mutex::new(Vec::new());
     let mut made = MADE.lock();
-    let spare = made.iter().find(|key| key.alg() == alg && taken.iter().all(|kid| kid != key.kid())).cloned();
+    let fits = |key: &&OwnKey| key.purpose() == purpose && taken.iter().all(|kid| kid != key.kid());
+    let spare = made.iter().find(fits).cloned();
     match spare {
         Some(key) => Ok(key),
         None => {
-            let key = SigningKey::generate(alg)?;
+            let key = OwnKey::generate(purpose)?;
             made.push(key.clone());
             Ok(key)
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,7 +178,10 @@ impl Op {
 
     /// The same provider under new settings: store, lives, verdicts and keys stay.
     pub async fn reconfigured(&self, settings: Settings) -> Result<Op, Fault> {
-        Op::over(self.shared.clone(), settings)
+        let op = Op::over(self.shared.clone(), settings)?;
+        // Keys for algorithms that are new, before the metadata names them.
+        op.tend_keys(op.now()).await?;
+        Ok(op)
     }
 
     fn over(shared: Arc<Shared>, settings: Settings) -> Result<Op, Fault> {

@@ -7,7 +7,9 @@ use super::error::{Code, Error, Result, invalid_request, server_error};
 use super::record::client::{Client, Metadata};
 use crate::jose::jwe::{self, Content};
 use crate::jose::remote::KeysOf;
-use crate::jose::{Algorithm, Encryption, EncryptionKey, Fault, JweAlg, JweEnc, SigningKey};
+use crate::jose::{
+    Algorithm, Encryption, EncryptionKey, Fault, JweAlg, JweEnc, MacAlgorithm, MacKey, Signer,
+};
 use serde_json::{Value, json};
 
 /// Seconds after which a key set that could not be fetched may be asked for again.
@@ -83,7 +85,7 @@ impl Op {
         let Some(name) = seal.signed else {
             return self.encrypted(client, seal, claims, Content::default()).await;
         };
-        let signed = self.signer_of(name)?.sign(typ, claims).map_err(server_error)?;
+        let signed = self.signer_of(client, name)?.sign(typ, claims).map_err(server_error)?;
         self.nested(client, seal, signed).await
     }
 
@@ -95,10 +97,17 @@ impl Op {
         }
     }
 
-    /// The current key that signs with the algorithm registered as `name`.
-    pub(super) fn signer_of(&self, name: &str) -> Result<SigningKey> {
+    /// What signs for `client` with the algorithm registered as `name`: our current key, or the client's secret
+    /// (OpenID Connect Core §10.1).
+    pub(super) fn signer_of(&self, client: &Client, name: &str) -> Result<Signer> {
+        if let Some(alg) = MacAlgorithm::parse(name) {
+            let secret = self.client_secret(client)?;
+            let secret =
+                secret.ok_or_else(|| server_error(format!("the client has no secret for {name}")))?;
+            return Ok(Signer::Mac(MacKey::new(secret.expose().as_bytes()), alg));
+        }
         let key = Algorithm::parse(name).and_then(|alg| self.ring().signer(alg).cloned());
-        key.ok_or_else(|| server_error(format!("there is no key for {name}")))
+        key.map(Signer::Key).ok_or_else(|| server_error(format!("there is no key for {name}")))
     }
 
     async fn encrypted(

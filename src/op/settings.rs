@@ -25,6 +25,7 @@ pub use token_exchange::{Exchanger, TokenExchange};
 pub use webfinger::WebFinger;
 
 use crate::base::scalar::{Size, Span};
+use crate::jose::Algorithm;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -302,6 +303,10 @@ pub struct Scope {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
+    /// What ID tokens and other answers can be signed with: RS256, PS256, ES256, ES384 or EdDSA. RS256 (OpenID Connect
+    /// Core §15.1) and ES256 (access tokens) stay. A client that registered one that is not here any more gets no ID
+    /// tokens until it registers another.
+    pub algorithms: Vec<Algorithm>,
     /// A new signing key takes over this often; 0 = only by `key rotate`.
     pub rotate_every: Span,
     /// The next key is published at least this long before the schedule lets it sign; `key rotate` does not wait.
@@ -312,9 +317,20 @@ pub struct Keys {
     pub import: Option<PathBuf>,
 }
 
+impl Keys {
+    /// All that can be chosen from.
+    pub const ALGORITHMS: [Algorithm; 5] =
+        [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+}
+
 impl Default for Keys {
     fn default() -> Keys {
-        Keys { rotate_every: Span::secs(90 * 86_400), publish_ahead: Span::secs(86_400), import: None }
+        Keys {
+            algorithms: Keys::ALGORITHMS.into(),
+            rotate_every: Span::secs(90 * 86_400),
+            publish_ahead: Span::secs(86_400),
+            import: None,
+        }
     }
 }
 

@@ -295,7 +295,7 @@ fn a_kid_is_opaque_and_decides_which_key_is_asked() {
 #[test]
 fn our_own_ring_wants_a_kid() {
     let key = key();
-    let ring_key = RingKey { key: key.clone(), state: State::VerifyOnly, created: NOW, since: NOW };
+    let ring_key = RingKey { key: key.clone().into(), state: State::VerifyOnly, created: NOW, since: NOW };
     let ring = KeyRing::new(vec![ring_key]).unwrap();
     let token = key.sign("JWT", CLAIMS.as_bytes()).unwrap();
     assert!(verify(&token, &KeySource::Ring(&ring), &rules()).is_ok());

@@ -5,7 +5,7 @@ use super::*;
 const NOW: Timestamp = Timestamp(1_000);
 
 fn ring_key(alg: Algorithm, state: State) -> RingKey {
-    RingKey { key: SigningKey::generate(alg).unwrap(), state, created: NOW, since: NOW }
+    RingKey { key: SigningKey::generate(alg).unwrap().into(), state, created: NOW, since: NOW }
 }
 
 #[test]
@@ -81,4 +81,33 @@ fn a_key_of_another_kind_is_not_read() {
     }
     assert!(SigningKey::from_pkcs8(Algorithm::ES256, &der[..der.len() - 1]).is_err());
     assert!(SigningKey::from_pkcs8(Algorithm::ES256, b"").is_err());
+}
+
+#[test]
+fn keys_to_encrypt_to_are_published_while_current_and_decrypt_longer() {
+    let key = |state| RingKey {
+        key: DecryptionKey::generate(crate::jose::KeyKind::P256).unwrap().into(),
+        state,
+        created: NOW,
+        since: NOW,
+    };
+    let keys = [key(State::Retiring), key(State::Current), ring_key(Algorithm::ES256, State::Current)];
+    let kids: Vec<_> = keys.iter().map(|key| key.key.kid().to_owned()).collect();
+    let ring = KeyRing::new(keys.to_vec()).unwrap();
+    let decrypts: Vec<_> = ring.decryption_keys().iter().map(DecryptionKey::kid).collect();
+    assert_eq!(decrypts, [&kids[1], &kids[0]]);
+    let published: Value = serde_json::from_slice(ring.jwks()).unwrap();
+    let published: Vec<_> = published["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| (key["kid"].as_str().unwrap(), key["use"].as_str().unwrap()))
+        .collect();
+    assert_eq!(published, [(kids[2].as_str(), "sig"), (&kids[1], "enc")]);
+    assert!(ring.verify_key(&kids[1]).is_none(), "nothing is verified with it");
+    assert_eq!(ring.algorithms().collect::<Vec<_>>(), [Algorithm::ES256]);
+    for key in ring.keys() {
+        let back = OwnKey::from_pkcs8(key.key.purpose(), key.key.kid(), &key.key.to_pkcs8().unwrap());
+        assert_eq!(back.unwrap().kid(), key.key.kid());
+    }
 }

@@ -1,7 +1,7 @@
 //! The metadata documents (OpenID Connect Discovery §4, RFC 8414 §3): derived from the tables, rendered once per
 //! configuration.
 
-use super::registration::metadata::{ASSERTION_ALGS, ID_TOKEN_ALGS};
+use super::registration::metadata::{ASSERTION_ALGS, signing_algs};
 use super::{Call, Cors, ENDPOINTS, Endpoint, ErrorForm};
 use crate::jose::MacAlgorithm;
 use crate::op::Op;
@@ -78,8 +78,9 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
         add("authorization_details_types_supported", details.keys().map(String::as_str).collect());
     }
     add("subject_types_supported", json!(["public", "pairwise"]));
-    add("id_token_signing_alg_values_supported", json!(ID_TOKEN_ALGS));
-    for (member, value) in crate::op::seal::described(&ID_TOKEN_ALGS) {
+    let signing = signing_algs(&op.settings);
+    add("id_token_signing_alg_values_supported", json!(signing));
+    for (member, value) in crate::op::seal::described(&signing) {
         add(&member, value);
     }
     add("scopes_supported", json!(op.scopes_supported()));

@@ -2,7 +2,7 @@
 //! The first of each algorithm we sign with goes on signing under its old `kid`; the others verify until what they
 //! signed has expired. From then on the schedule rules them as it rules all.
 
-use super::{ALGORITHMS, seal};
+use super::seal;
 use crate::base::clock::Timestamp;
 use crate::jose::{Algorithm, SigningKey, State, private_keys};
 use crate::op::record::key::RingVersion;
@@ -13,7 +13,12 @@ use std::path::Path;
 
 /// Takes over the keys of `file` unless there is a ring already. Nothing else was made before: the file may be
 /// deleted once the provider has started.
-pub(super) async fn adopt(kit: &Kit, file: &Path, now: Timestamp) -> Result<(), Fault> {
+pub(super) async fn adopt(
+    kit: &Kit,
+    file: &Path,
+    algorithms: &[Algorithm],
+    now: Timestamp,
+) -> Result<(), Fault> {
     if record::get::<RingVersion>(&*kit.store, RingVersion::ID, now).await?.is_some() {
         return Ok(());
     }
@@ -21,14 +26,14 @@ pub(super) async fn adopt(kit: &Kit, file: &Path, now: Timestamp) -> Result<(), 
     let mut changes = vec![put(&RingVersion { changes: 1 }, Expect::Absent)?];
     let mut signing: Vec<Algorithm> = Vec::new();
     for (key, inactive) in keys {
-        let wanted = ALGORITHMS.iter().any(|alg| alg.is(key.alg()));
+        let wanted = algorithms.iter().any(|alg| alg.is(key.alg()));
         let state = if inactive || !wanted || signing.iter().any(|alg| alg.is(key.alg())) {
             State::Retiring
         } else {
             signing.push(key.alg());
             State::Current
         };
-        changes.push(put(&seal(kit, &key, state, now)?, Expect::Absent)?);
+        changes.push(put(&seal(kit, &key.into(), state, now)?, Expect::Absent)?);
     }
     match kit.store.commit(changes, Durability::Durable, now).await {
         // Another process was first, with the same file.

@@ -1,8 +1,8 @@
-//! A signing key of the provider, sealed under the at-rest key, and the ring's version: one record that every change
+//! A key of the provider, sealed under the at-rest key, and the ring's version: one record that every change
 //! of the ring writes, so that two processes never change it at once.
 
 use crate::base::clock::Timestamp;
-use crate::jose::{Algorithm, State};
+use crate::jose::{Purpose, State};
 use crate::store::record::Record;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,9 @@ pub struct Key {
     /// The RFC 7638 thumbprint of its public half, or the name it had at another provider; also what the sealing is
     /// bound to.
     pub kid: String,
-    pub alg: Algorithm,
+    /// The signature algorithm, or the kind of key that others encrypt to.
+    #[serde(rename = "alg")]
+    pub purpose: Purpose,
     pub state: State,
     pub created: Timestamp,
     /// When it came into its present state.

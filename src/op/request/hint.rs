@@ -3,12 +3,11 @@
 
 use super::Params;
 use crate::base::clock::Timestamp;
-use crate::jose::{Algorithm, Expiry, KeySource, Rules, Typ, verify};
+use crate::jose::{Algorithm, Expiry, KeySource, MacAlgorithm, MacJws, MacKey, Rules, Typ, verify};
 use crate::op::Op;
 use crate::op::error::{Result, invalid_request};
-use crate::op::keys::ALGORITHMS;
 use crate::op::record::client::Client;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 const MAX_LOGIN_HINT: usize = 256;
 
@@ -32,11 +31,10 @@ pub(super) async fn check(op: &Op, client: &Client, params: &Params, now: Timest
     Ok(Some(hint))
 }
 
-/// Reads an ID token of ours, expired or not, signed by a key of ours in any state.
+/// Reads an ID token of ours, expired or not, signed by a key of ours in any state or, for a client that registered for
+/// that, by its secret.
 pub async fn id_token(op: &Op, token: &str, now: Timestamp) -> Result<Hint> {
     let foreign = || invalid_request("The id_token_hint is not an ID token of this provider");
-    let ring = op.ring();
-    let algorithms: Vec<_> = ALGORITHMS.iter().copied().chain([Algorithm::Ed25519]).collect();
     let rules = Rules {
         // An access token of ours is no ID token (RFC 9068 §2.1: at+jwt).
         typ: Typ::Optional(&["JWT"]),
@@ -44,18 +42,46 @@ pub async fn id_token(op: &Op, token: &str, now: Timestamp) -> Result<Hint> {
         required: &["sub", "aud", "iat"],
         // OpenID Connect Core §3.1.2.1: it may have expired.
         expiry: Expiry::Ignored,
-        ..Rules::new(&algorithms, now)
+        // A key of the ring is for one algorithm only, perhaps one that is not signed with any more.
+        ..Rules::new(&Algorithm::ALL, now)
     };
-    let verified =
-        verify(token, &KeySource::Ring(&ring), &rules).map_err(|fault| foreign().because(fault))?;
-    let text = |name: &str| verified.claims.get(name).and_then(Value::as_str).map(str::to_owned);
-    let audience = match verified.claims.get("aud") {
-        Some(Value::Array(all)) => all.first().and_then(Value::as_str).map(str::to_owned),
+    let claims = match MacJws::parse(token) {
+        Ok(jws) => shared(op, jws, &rules, now).await?.ok_or_else(foreign)?,
+        Err(_) => {
+            let ring = op.ring();
+            verify(token, &KeySource::Ring(&ring), &rules).map_err(|fault| foreign().because(fault))?.claims
+        }
+    };
+    let client_id = audience(&claims).ok_or_else(foreign)?.to_owned();
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+    Ok(Hint { subject: text("sub").ok_or_else(foreign)?, sid: text("sid"), client_id })
+}
+
+/// The client an ID token was issued to. OpenID Connect Core §2: `azp` where there is more than one audience.
+fn audience(claims: &Map<String, Value>) -> Option<&str> {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let first = || match claims.get("aud") {
+        Some(Value::Array(all)) => all.first().and_then(Value::as_str),
         _ => text("aud"),
     };
-    // OpenID Connect Core §2: `azp` is the client where there is more than one audience.
-    let client_id = text("azp").or(audience).ok_or_else(foreign)?;
-    Ok(Hint { subject: text("sub").ok_or_else(foreign)?, sid: text("sid"), client_id })
+    text("azp").or_else(first)
+}
+
+/// The claims of an ID token under the secret of the client it was issued to, by the algorithm it registered.
+async fn shared(
+    op: &Op,
+    jws: MacJws<'_>,
+    rules: &Rules<'_>,
+    now: Timestamp,
+) -> Result<Option<Map<String, Value>>> {
+    let Some(client_id) = audience(jws.unverified_claims()).map(str::to_owned) else { return Ok(None) };
+    let Some(client) = op.client(&client_id, now).await? else { return Ok(None) };
+    if client.metadata.id_token_signed_response_alg != jws.alg().name() {
+        return Ok(None);
+    }
+    let Some(secret) = op.client_secret(&client)? else { return Ok(None) };
+    let key = MacKey::new(secret.expose().as_bytes());
+    Ok(jws.verify(&key, &MacAlgorithm::ALL, rules).ok())
 }
 
 /// What to write into the user name field. Never trusted, always escaped.

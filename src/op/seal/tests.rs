@@ -157,7 +157,7 @@ async fn userinfo_is_signed_and_encrypted_as_registered_and_is_no_id_token() {
     let ours = key(KeyKind::P256);
     rp(&op, |_| {}).await;
     let answer = tokens(&op, "rp", &sid, "openid email").await;
-    for alg in super::super::endpoint::registration::metadata::ID_TOKEN_ALGS {
+    for alg in crate::op::settings::Keys::ALGORITHMS.map(crate::jose::Algorithm::name) {
         rp(&op, |metadata| metadata.userinfo_signed_response_alg = Some(alg.into())).await;
         let token = said(&userinfo(&op, &answer).await);
         let Verified { header, claims } = signed(&op, &token, "JWT");

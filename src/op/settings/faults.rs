@@ -1,8 +1,9 @@
 //! What the provider's settings say that their types allow and their meaning does not. Paths start below `op`.
 
 use super::paths::is_path;
-use super::{Settings, people};
+use super::{Keys, Settings, people};
 use crate::base::uri;
+use crate::jose::Algorithm;
 use crate::op::response_type::{self, RESPONSE_TYPES};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -31,6 +32,7 @@ impl Settings {
         self.resources(&mut found);
         self.lifetimes(&mut found);
         people::faults(self, &mut found);
+        self.keys(&mut found);
         self.webfinger.faults(&mut found);
         self.software_statements.faults(&mut found);
         self.response_types(&mut found);
@@ -69,6 +71,22 @@ impl Settings {
             if response_type::find(name).is_none() {
                 let says = format!("`{name}` is not a response type: known are {}", known.join(", "));
                 found.push((format!("response_types[{nth}]"), says));
+            }
+        }
+    }
+
+    fn keys(&self, found: &mut Found) {
+        let algorithms = &self.keys.algorithms;
+        for needed in [Algorithm::RS256, Algorithm::ES256].iter().filter(|alg| !algorithms.contains(alg)) {
+            found.push(("keys.algorithms".into(), format!("must hold {needed}")));
+        }
+        for (nth, alg) in algorithms.iter().enumerate() {
+            let place = || format!("keys.algorithms[{nth}]");
+            if !Keys::ALGORITHMS.contains(alg) {
+                let known = Keys::ALGORITHMS.map(Algorithm::name).join(", ");
+                found.push((place(), format!("is not signed with here: {known} are")));
+            } else if algorithms.iter().take(nth).any(|before| before == alg) {
+                found.push((place(), "is there twice: keep one of them".into()));
             }
         }
     }
@@ -126,6 +144,10 @@ mod tests {
             ("par: { lifetime: 11m }", "par.lifetime"),
             ("lifetimes: { code: 3h }", "lifetimes.code"),
             ("lifetimes: { code: 0 }", "lifetimes.code"),
+            ("keys: { algorithms: [RS256] }", "keys.algorithms"),
+            ("keys: { algorithms: [ES256, EdDSA] }", "keys.algorithms"),
+            ("keys: { algorithms: [RS256, ES256, RS384] }", "keys.algorithms[2]"),
+            ("keys: { algorithms: [RS256, ES256, ES256] }", "keys.algorithms[2]"),
             ("lifetimes: { session: 500ms }", "lifetimes.session"),
             ("acr: [{ name: a, needs: [pwd, hwk] }]", "acr[0].needs[1]"),
             ("acr: [{ name: a b, needs: [pwd] }]", "acr[0].name"),

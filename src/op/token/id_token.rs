@@ -59,7 +59,7 @@ pub async fn sign(
     now: Timestamp,
 ) -> Result<String> {
     let seal = Seal::of_id_tokens(&client.metadata);
-    let key = op.signer_of(seal.signed.unwrap_or_default())?;
+    let key = op.signer_of(client, seal.signed.unwrap_or_default())?;
     let a = &issue.authorization;
     // §3.1.3.7: required where the request or the registration asked for it.
     let wants_auth_time = a.wants_auth_time || client.metadata.require_auth_time;
@@ -81,8 +81,8 @@ pub async fn sign(
         acr: a.acr.as_deref(),
         amr: &a.amr,
         sid: issue.sid.as_deref(),
-        at_hash: beside.access_token.map(|token| key.alg().half_hash(token)),
-        c_hash: beside.code.map(|code| key.alg().half_hash(code)),
+        at_hash: beside.access_token.map(|token| key.half_hash(token)),
+        c_hash: beside.code.map(|code| key.half_hash(code)),
         told,
     };
     let claims = serde_json::to_vec(&claims).map_err(server_error)?;

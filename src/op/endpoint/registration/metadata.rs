@@ -5,8 +5,8 @@
 
 use super::logout::{self, logout};
 use crate::base::uri::{self, Redirect};
-use crate::jose::MacAlgorithm;
 use crate::jose::jwk::JwkSet;
+use crate::jose::{Algorithm, MacAlgorithm};
 use crate::op::client_auth;
 use crate::op::error::{Code, Error};
 use crate::op::grant;
@@ -15,8 +15,16 @@ use crate::op::response_type::{self, IMPLICIT, ResponseType};
 use crate::op::settings::{Settings, SubjectType};
 use serde_json::{Map, Value};
 
-/// The ID-token algorithms a client may register.
-pub(crate) const ID_TOKEN_ALGS: [&str; 5] = ["RS256", "ES256", "PS256", "EdDSA", "Ed25519"];
+/// What ID tokens and other answers are signed with, as a client may register it: our keys' algorithms, EdDSA under both
+/// its names (RFC 9864), and MACs under its own secret.
+pub(crate) fn signing_algs(settings: &Settings) -> Vec<&'static str> {
+    let keys = settings.keys.algorithms.iter().flat_map(|alg| match alg {
+        Algorithm::EdDSA => vec![Algorithm::EdDSA.name(), Algorithm::Ed25519.name()],
+        alg => vec![alg.name()],
+    });
+    keys.chain(MacAlgorithm::ALL.map(MacAlgorithm::name)).collect()
+}
+
 /// The algorithms a client may sign its assertions with.
 pub(crate) const ASSERTION_ALGS: [&str; 7] =
     ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519", "RS512"];
@@ -108,19 +116,30 @@ pub(crate) fn validate(settings: &Settings, sent: &Map<String, Value>) -> Checke
     addresses(&sent, &mut kept)?;
     subject(settings, &sent, &mut kept)?;
     logout(&sent, &mut kept)?;
-    super::protection::check(&sent, &mut kept)?;
+    super::protection::check(settings, &sent, &mut kept)?;
     super::request_object::check(settings, &sent, &mut kept)?;
     // RFC 9396 §10.
     kept.authorization_details_types = distinct(sent.texts("authorization_details_types", 50)?);
     kept.authorization_details_types.retain(|name| settings.authorization_details.types.contains_key(name));
     kept.id_token_signed_response_alg = match sent.text("id_token_signed_response_alg", 20)? {
         None => "RS256".into(),
-        Some(alg) if ID_TOKEN_ALGS.contains(&alg.as_str()) => alg,
+        Some(alg) if signing_algs(settings).contains(&alg.as_str()) => alg,
         Some(_) => {
-            return refuse("id_token_signed_response_alg", format!("must be one of {ID_TOKEN_ALGS:?}"));
+            let known = signing_algs(settings);
+            return refuse("id_token_signed_response_alg", format!("must be one of {known:?}"));
         }
     };
+    secret(&kept)?;
     Ok(kept)
+}
+
+/// OpenID Connect Core §10.1: a MAC is made with the client secret, so there must be one.
+fn secret(kept: &Metadata) -> Checked<()> {
+    if kept.least_secret().is_some() && !needs_secret(&kept.token_endpoint_auth_method) {
+        let says = "must be one with a client secret, since an algorithm with one (HS256 and the like) is registered";
+        return refuse("token_endpoint_auth_method", says);
+    }
+    Ok(())
 }
 
 /// Response and grant types that fit each other and are offered here.

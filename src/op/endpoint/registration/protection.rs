@@ -2,9 +2,10 @@
 //! Registration §2, RFC 9701 §6, JARM §3). What is not offered is refused here and not dropped: the client would be told in clear what it
 //! wanted encrypted.
 
-use super::metadata::{Checked, ID_TOKEN_ALGS, Sent, refuse};
+use super::metadata::{Checked, Sent, refuse, signing_algs};
 use crate::jose::{Encryption, JweAlg, JweEnc, JwkSet};
 use crate::op::record::client::Metadata;
+use crate::op::settings::Settings;
 
 pub(super) const MEMBERS: [&str; 11] = [
     "id_token_encrypted_response_alg",
@@ -21,9 +22,9 @@ pub(super) const MEMBERS: [&str; 11] = [
 ];
 
 /// To be called once the client's keys are known.
-pub(super) fn check(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
-    kept.userinfo_signed_response_alg = signing(sent, "userinfo_signed_response_alg")?;
-    kept.introspection_signed_response_alg = signing(sent, "introspection_signed_response_alg")?;
+pub(super) fn check(settings: &Settings, sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
+    kept.userinfo_signed_response_alg = signing(settings, sent, "userinfo_signed_response_alg")?;
+    kept.introspection_signed_response_alg = signing(settings, sent, "introspection_signed_response_alg")?;
     (kept.id_token_encrypted_response_alg, kept.id_token_encrypted_response_enc) =
         encryption(sent, kept, "id_token_encrypted_response")?;
     (kept.userinfo_encrypted_response_alg, kept.userinfo_encrypted_response_enc) =
@@ -31,18 +32,18 @@ pub(super) fn check(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
     (kept.introspection_encrypted_response_alg, kept.introspection_encrypted_response_enc) =
         encryption(sent, kept, "introspection_encrypted_response")?;
     // JARM §3.
-    kept.authorization_signed_response_alg = signing(sent, "authorization_signed_response_alg")?;
+    kept.authorization_signed_response_alg = signing(settings, sent, "authorization_signed_response_alg")?;
     (kept.authorization_encrypted_response_alg, kept.authorization_encrypted_response_enc) =
         encryption(sent, kept, "authorization_encrypted_response")?;
     Ok(())
 }
 
 /// `none` of userinfo is what it is without the member: not signed.
-fn signing(sent: &Sent<'_>, member: &str) -> Checked<Option<String>> {
+fn signing(settings: &Settings, sent: &Sent<'_>, member: &str) -> Checked<Option<String>> {
     match sent.text(member, 20)? {
         Some(none) if none == "none" && member.starts_with("userinfo") => Ok(None),
-        Some(alg) if !ID_TOKEN_ALGS.contains(&alg.as_str()) => {
-            refuse(member, format!("must be one of {ID_TOKEN_ALGS:?}"))
+        Some(alg) if !signing_algs(settings).contains(&alg.as_str()) => {
+            refuse(member, format!("must be one of {:?}", signing_algs(settings)))
         }
         other => Ok(other),
     }
