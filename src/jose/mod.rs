@@ -14,6 +14,8 @@ pub mod key;
 pub mod keyring;
 pub mod mac;
 mod private;
+#[cfg(test)]
+pub(crate) mod prover;
 pub mod remote;
 pub mod rotation;
 mod signer;

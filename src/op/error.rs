@@ -85,13 +85,15 @@ pub struct Error {
     pub cause: Option<String>,
     /// Seconds for `Retry-After`.
     pub retry_after: Option<u64>,
+    /// What was presented, or should have been, is a DPoP-bound token: a challenge names that scheme.
+    pub dpop: bool,
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub fn new(code: Code, says: impl Into<Cow<'static, str>>) -> Error {
-        Error { code, says: says.into(), cause: None, retry_after: None }
+        Error { code, says: says.into(), cause: None, retry_after: None, dpop: false }
     }
 
     pub fn because(mut self, cause: impl ToString) -> Error {
@@ -101,6 +103,12 @@ impl Error {
 
     pub fn retry_after(mut self, seconds: u64) -> Error {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// About a DPoP-bound token or its proof.
+    pub fn of_dpop(mut self) -> Error {
+        self.dpop = true;
         self
     }
 

@@ -4,6 +4,7 @@
 
 mod acr;
 mod administer;
+mod binding;
 mod browser;
 mod claims;
 mod client_auth;
@@ -35,6 +36,8 @@ mod token;
 mod walk;
 
 pub use administer::{Command, Refused};
+pub use binding::dpop::ALGS_IN_CHALLENGE as DPOP_ALGS;
+pub use binding::{DPOP, DPOP_NONCE, Scheme, Shown, Unproven};
 pub use clients::{SeedFault, client_file_faults};
 pub use cookie::COOKIES;
 pub use directory::{account_of, user_file_faults};
@@ -126,6 +129,8 @@ struct Shared {
     verdicts: Verdicts,
     keys: Keys,
     refresh_keys: RefreshKeys,
+    /// Nonces for proofs, and the proofs that were used.
+    binding: binding::Memory,
     /// The key sets of clients.
     remote: RemoteKeys,
     throttle: Throttle,
@@ -168,6 +173,7 @@ impl Op {
             verdicts: Verdicts::default(),
             keys: Keys::open(&kit, &settings).await?,
             refresh_keys: RefreshKeys::new(&kit.at_rest),
+            binding: binding::Memory::new(&kit.at_rest, &kit.random, kit.clock.now())?,
             remote: RemoteKeys::new(kit.fetch.clone(), kit.clock.clone()),
             generations: AtomicU64::new(0),
             subject_key,

@@ -1,5 +1,7 @@
 //! From a request to its endpoint and back: the path table, methods, CORS, HEAD, and the form of errors.
 
+use super::binding::dpop::ALGS_IN_CHALLENGE;
+use super::binding::{DPOP_NONCE, Scheme};
 use super::endpoint::{Call, Cors, ENDPOINTS, Endpoint, ErrorForm};
 use super::error::{Code, Error, Result, server_error};
 use super::{Op, Peer};
@@ -146,10 +148,14 @@ fn render(op: &Op, form: ErrorForm, error: &Error, request: &Request<Bytes>, pee
     }
     let mut response = match form {
         ErrorForm::Page => super::page::error(op, error, request, peer),
-        ErrorForm::Json | ErrorForm::Bearer => json(error.code.status(), &body(error)),
+        ErrorForm::Json | ErrorForm::Bearer => json(status(form, error.code), &body(error)),
     };
     if let Some(challenge) = challenge(op, form, error) {
         set(&mut response, header::WWW_AUTHENTICATE, &challenge);
+    }
+    // RFC 9449 §8, §9.
+    if let Some(nonce) = op.dpop_nonce().filter(|_| error.code == Code::UseDpopNonce) {
+        set(&mut response, DPOP_NONCE, &nonce);
     }
     if let Some(seconds) = error.retry_after {
         set(&mut response, header::RETRY_AFTER, &seconds.to_string());
@@ -162,8 +168,16 @@ fn body(error: &Error) -> serde_json::Value {
     serde_json::json!({ "error": error.code.wire(), "error_description": error.description() })
 }
 
+/// RFC 9449 §7.1: beside an access token, what is wrong with a proof is 401; in a token request it is 400 (§5).
+fn status(form: ErrorForm, code: Code) -> StatusCode {
+    match (form, code) {
+        (ErrorForm::Bearer, Code::InvalidDpopProof | Code::UseDpopNonce) => StatusCode::UNAUTHORIZED,
+        _ => code.status(),
+    }
+}
+
 fn challenge(op: &Op, form: ErrorForm, error: &Error) -> Option<String> {
-    let status = error.code.status();
+    let status = status(form, error.code);
     match form {
         // RFC 6749 §5.2: 401 names a scheme the client can use.
         ErrorForm::Json if error.code == Code::InvalidClient => {
@@ -172,10 +186,17 @@ fn challenge(op: &Op, form: ErrorForm, error: &Error) -> Option<String> {
         // RFC 6750 §3: no error code if the request lacked any credentials; that is the endpoint's own answer.
         ErrorForm::Bearer if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN => {
             let (code, says) = (error.code.wire(), error.description());
-            Some(format!(
-                "Bearer realm=\"{}\", error=\"{code}\", error_description=\"{says}\"",
+            let scheme = if error.dpop { Scheme::Dpop } else { Scheme::Bearer };
+            let mut challenge = format!(
+                "{} realm=\"{}\", error=\"{code}\", error_description=\"{says}\"",
+                scheme.name(),
                 op.settings.issuer
-            ))
+            );
+            // RFC 9449 §7.1.
+            if error.dpop {
+                challenge.push_str(&format!(", algs=\"{ALGS_IN_CHALLENGE}\""));
+            }
+            Some(challenge)
         }
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! What an operator may say of the provider. The doc comments are the manual (conf/REFERENCE.md).
 
 mod authorization_details;
+mod dpop;
 mod faults;
 mod jwt_bearer;
 mod logout;
@@ -23,6 +24,8 @@ pub use request_object::RequestObjects;
 pub use software_statements::SoftwareStatements;
 pub use token_exchange::{Exchanger, TokenExchange};
 pub use webfinger::WebFinger;
+
+pub use dpop::{Dpop, Nonces};
 
 use crate::base::scalar::{Size, Span};
 use crate::jose::Algorithm;
@@ -80,6 +83,9 @@ pub struct Settings {
     /// Signing out.
     #[serde(default)]
     pub logout: Logout,
+    /// Tokens bound to a key of their client's.
+    #[serde(default)]
+    pub dpop: Dpop,
     /// The subject type of clients that register none.
     #[serde(default)]
     pub subject_type: SubjectType,

@@ -122,8 +122,14 @@ async fn permit(route: &Route, session: &mut Session, context: &Context) -> Resu
         return Ok(policy::preflight());
     }
     let head = session.req_header();
-    let asked =
-        Asked { op: context.state.op.as_ref(), rule: &route.rule, uri: &head.uri, headers: &head.headers };
+    let asked = Asked {
+        op: context.state.op.as_ref(),
+        rule: &route.rule,
+        method: &head.method,
+        authority: context.authority.as_ref().map_or("", Authority::as_str),
+        uri: &head.uri,
+        headers: &head.headers,
+    };
     policy::judge(route.policy, asked).await
 }
 

@@ -4,6 +4,8 @@
 use super::context::Context;
 use super::denial::Denial;
 use super::front::Exchange;
+use super::policy::Permit;
+use crate::op::DPOP_NONCE;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -36,6 +38,9 @@ pub(super) async fn write(
         head.insert_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")?;
     }
     head.insert_header("X-Request-Id", context.request_id.as_str())?;
+    if let Some(nonce) = context.permit.as_ref().and_then(Permit::nonce) {
+        head.insert_header(DPOP_NONCE, nonce)?;
+    }
     if let Some(hsts) = &context.hsts {
         head.insert_header(header::STRICT_TRANSPORT_SECURITY, hsts.clone())?;
     }
@@ -98,8 +103,15 @@ fn render(denial: &Denial, headers: &HeaderMap, request_id: &str) -> Response<By
     if let Some(seconds) = denial.retry_after() {
         answer.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if let Denial::Challenge(challenge) = denial {
+        for value in challenge.headers().filter_map(|text| HeaderValue::from_str(&text).ok()) {
+            answer.append(header::WWW_AUTHENTICATE, value);
+        }
+        if let Some(nonce) = challenge.nonce().and_then(|nonce| HeaderValue::from_str(nonce).ok()) {
+            answer.insert(DPOP_NONCE, nonce);
+        }
+    }
     let told = match denial {
-        Denial::Challenge(challenge) => Some((header::WWW_AUTHENTICATE, challenge.header())),
         Denial::Method(allowed) => Some((header::ALLOW, allowed.clone())),
         _ => None,
     };

@@ -4,7 +4,7 @@
 use super::authority::Authority;
 use super::path;
 use super::route::Target;
-use super::settings::Policy;
+use super::settings::{Binding, Policy};
 use super::state::State;
 use http::{Method, Uri};
 use serde::Serialize;
@@ -112,6 +112,9 @@ fn because(rule: &Policy, target: &Target, prefix: &str) -> String {
             }
             if !rule.any_scope.is_empty() {
                 needs.push_str(&format!(" with one of {}", rule.any_scope.join(", ")));
+            }
+            if rule.binding == Binding::Required {
+                needs.push_str(", bound to its sender");
             }
             needs
         }

@@ -4,6 +4,7 @@
 
 use super::policy::Permit;
 use super::settings::Identity;
+use crate::op::DPOP;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 use std::borrow::Cow;
@@ -149,6 +150,7 @@ pub(super) fn forward(request: &mut RequestHeader, told: &Forwarded<'_>) -> ping
     own_cookies(request, told.cookies)?;
     if !told.pass_credentials {
         request.remove_header(&header::AUTHORIZATION);
+        request.remove_header(&DPOP);
     }
     for (name, value) in told.route_headers {
         request.insert_header(name.clone(), value.clone())?;

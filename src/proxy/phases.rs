@@ -6,10 +6,11 @@ use super::context::Context;
 use super::denial::Denial;
 use super::front::{self, Exchange};
 use super::header::{Forwarded, backward, forward, tame_connection};
+use super::policy::Permit;
 use super::route::{Route, Target};
 use super::upstream::{Ask, Pool};
 use super::{ATTEMPTS, Edge, Shared};
-use crate::op::COOKIES;
+use crate::op::{COOKIES, DPOP_NONCE};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -185,6 +186,10 @@ impl ProxyHttp for Edge {
             return Ok(());
         }
         backward(response, COOKIES, &context.request_id, context.hsts.as_ref())?;
+        // RFC 9449 §8.2.
+        if let Some(nonce) = context.permit.as_ref().and_then(Permit::nonce) {
+            response.insert_header(DPOP_NONCE, nonce)?;
+        }
         if let Some(cors) = context.route.as_ref().and_then(|route| route.cors.as_ref()) {
             cors.mark(&session.req_header().headers, response)?;
         }

@@ -4,7 +4,7 @@
 mod faults;
 mod policy;
 
-pub use policy::{Bearer, Policy};
+pub use policy::{Bearer, Binding, Policy};
 
 use crate::base::scalar::{Size, Span};
 pub use crate::proxy::upstream::settings::Upstream;
@@ -97,7 +97,7 @@ pub struct Route {
     /// Headers added to the forwarded request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Let the caller's `Authorization` header through to the upstream. By default it is removed.
+    /// Let the caller's `Authorization` and `DPoP` headers through to the upstream. By default they are removed.
     #[serde(default)]
     pub pass_credentials: bool,
     /// Let WebSockets through.

@@ -5,6 +5,7 @@ use super::registration::metadata::{ASSERTION_ALGS, signing_algs};
 use super::{Call, Cors, ENDPOINTS, Endpoint, ErrorForm};
 use crate::jose::MacAlgorithm;
 use crate::op::Op;
+use crate::op::binding::dpop;
 use crate::op::client_auth::METHODS;
 use crate::op::error::Result;
 use crate::op::grant::GRANTS;
@@ -92,6 +93,11 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
     add("acr_values_supported", op.settings.acr.iter().map(|acr| acr.name.as_str()).collect());
     // RFC 9207 §3.
     add("authorization_response_iss_parameter_supported", true.into());
+    // RFC 9449 §5.1.
+    add("dpop_signing_alg_values_supported", dpop::ALGS.iter().map(|alg| alg.name()).collect());
+    // OpenID Connect Discovery §3: the default of the second is true, so silence would be a lie.
+    add("request_parameter_supported", false.into());
+    add("request_uri_parameter_supported", false.into());
     add("claims_parameter_supported", true.into());
     let methods: Vec<_> = METHODS.iter().map(|method| method.name()).collect();
     let confidential: Vec<_> = methods.iter().filter(|method| **method != "none").collect();

@@ -1,10 +1,10 @@
 //! The token endpoint (RFC 6749 §3.2, OpenID Connect Core §3.1.3): asked, decided by a grant, minted.
 
 use super::{Call, Cors, Endpoint, ErrorForm};
+use crate::op::binding::{self, dpop};
 use crate::op::client_auth::authenticate;
 use crate::op::error::{Code, Error, Result, unavailable};
 use crate::op::grant::{Asked, GRANTS, Grant};
-use crate::op::record::confirmation::Confirmation;
 use crate::op::request::params::Params;
 use crate::op::token::mint::{Failure, TokenAnswer, mint};
 use crate::op::{Op, serve};
@@ -47,7 +47,8 @@ impl Endpoint for Token {
         if !grant.allows(client.client()) {
             return Err(Error::new(Code::UnauthorizedClient, "The client may not use this grant type"));
         }
-        let confirmation = Confirmation::default();
+        let proved = dpop::of_request(op, &call).await?;
+        let confirmation = binding::confirmation(client.client(), &call, proved.as_ref())?;
         let asked = Asked { client: &client, params: &params, confirmation: &confirmation, now: call.now };
         for _ in 0..ATTEMPTS {
             let issue = grant.prove(op, &asked).await?;
@@ -61,7 +62,9 @@ impl Endpoint for Token {
                         spec = grant.spec(),
                         "tokens were issued"
                     );
-                    return Ok(serve::json(StatusCode::OK, &body(&answer, grant.issued_token_type())));
+                    let mut response = serve::json(StatusCode::OK, &body(&answer, grant.issued_token_type()));
+                    binding::offer(op, &mut response, proved.as_ref(), call.now);
+                    return Ok(response);
                 }
                 Err(Failure::Again) => {}
                 Err(Failure::Refused(error)) => return Err(error),

@@ -3,6 +3,8 @@
 
 use super::{Call, Cors, Endpoint, ErrorForm};
 use crate::base::clock::Timestamp;
+use crate::op::binding::dpop::ALGS_IN_CHALLENGE;
+use crate::op::binding::{DPOP_NONCE, Scheme, Shown};
 use crate::op::claims::Disclosure;
 use crate::op::error::{Code, Error, Result, invalid_request};
 use crate::op::record::family::{Authorization, Family};
@@ -13,7 +15,8 @@ use crate::op::{Op, serve};
 use crate::store::record;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -42,8 +45,8 @@ impl Endpoint for Userinfo {
     }
 
     async fn answer(&self, op: &Op, call: Call<'_>) -> Result<Response<Bytes>> {
-        let Some(token) = bearer(op, call.request)? else { return Ok(challenge(op)) };
-        let facts = permitted(op, &token).await?;
+        let Some((scheme, token)) = presented(op, call.request)? else { return Ok(challenge(op)) };
+        let (facts, nonce) = permitted(op, &call, scheme, &token).await?;
         let account = facts.account.as_deref().ok_or_else(invalid)?;
         let authorization = authorization(op, &facts, call.now).await?;
         let disclosure = Disclosure {
@@ -56,12 +59,17 @@ impl Endpoint for Userinfo {
         // §5.3.2: always there, and the same as in the ID token.
         body.insert("sub".into(), json!(facts.subject));
         body.append(&mut op.tell(account, disclosure, call.now).await?);
-        answered(op, &facts, body, call.now).await
+        let mut response = answered(op, &facts, body, call.now).await?;
+        if let Some(nonce) = nonce {
+            serve::set(&mut response, DPOP_NONCE, &nonce);
+        }
+        Ok(response)
     }
 }
 
-/// The token of the request: in the header, or in the form of a POST (RFC 6750 §2.1, §2.2); never in the query.
-fn bearer(op: &Op, request: &Request<Bytes>) -> Result<Option<String>> {
+/// The token of the request: in the header (RFC 6750 §2.1, RFC 9449 §7.1), or in the form of a POST (RFC 6750 §2.2);
+/// never in the query.
+fn presented(op: &Op, request: &Request<Bytes>) -> Result<Option<(Scheme, String)>> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
     let in_header = match headers.next() {
         None => None,
@@ -69,12 +77,12 @@ fn bearer(op: &Op, request: &Request<Bytes>) -> Result<Option<String>> {
             let text =
                 value.to_str().map_err(|_| invalid_request("The Authorization header is malformed"))?;
             let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-            match scheme.eq_ignore_ascii_case("Bearer") {
-                true if token.trim().is_empty() => {
+            match Scheme::parse(scheme) {
+                Some(_) if token.trim().is_empty() => {
                     return Err(invalid_request("The Authorization header has no token"));
                 }
-                true => Some(token.trim().to_owned()),
-                false => None,
+                Some(scheme) => Some((scheme, token.trim().to_owned())),
+                None => None,
             }
         }
     };
@@ -82,7 +90,7 @@ fn bearer(op: &Op, request: &Request<Bytes>) -> Result<Option<String>> {
     let in_body = match is_form {
         // Whatever else is posted beside a header is not ours to judge.
         true => Params::from_body(request, &op.settings.limits)
-            .map(|params| params.one("access_token").map(str::to_owned))
+            .map(|params| params.one("access_token").map(|token| (Scheme::Bearer, token.to_owned())))
             .or_else(|error| if in_header.is_some() { Ok(None) } else { Err(error) })?,
         false => None,
     };
@@ -99,20 +107,48 @@ fn challenge(op: &Op) -> Response<Bytes> {
     *response.status_mut() = StatusCode::UNAUTHORIZED;
     let bare = format!("Bearer realm=\"{}\"", op.settings.issuer);
     serve::set(&mut response, header::WWW_AUTHENTICATE, &bare);
+    // RFC 9449 §7.2: this is taken as well.
+    let dpop = format!("DPoP realm=\"{}\", algs=\"{ALGS_IN_CHALLENGE}\"", op.settings.issuer);
+    if let Ok(dpop) = HeaderValue::from_str(&dpop) {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, dpop);
+    }
     response
 }
 
-/// What the token vouches for, if it is meant for userinfo.
-async fn permitted(op: &Op, token: &str) -> Result<Arc<Facts>> {
-    let Verdict::Active(facts) = introspect(op, Presented { token }).await? else { return Err(invalid()) };
+/// What the token vouches for, if it is meant for userinfo and its sender's; and a nonce for the sender's next proof.
+async fn permitted(
+    op: &Op,
+    call: &Call<'_>,
+    scheme: Scheme,
+    token: &str,
+) -> Result<(Arc<Facts>, Option<String>)> {
+    let refused = |error: Error| if scheme == Scheme::Dpop { error.of_dpop() } else { error };
+    let Verdict::Active(facts) = introspect(op, Presented { token }).await? else {
+        return Err(refused(invalid()));
+    };
+    let shown = Shown {
+        token,
+        scheme,
+        headers: call.request.headers(),
+        method: call.request.method(),
+        authority: &call.peer.host,
+        path: call.request.uri().path(),
+        certificate: call.peer.certificate.as_deref(),
+    };
+    let nonce = op.proves(&facts, &shown).map_err(|unproven| {
+        let bound = facts.confirmation.jkt.is_some();
+        let error = Error::from(unproven);
+        if bound { error.of_dpop() } else { refused(error) }
+    })?;
     let holds = |list: &[String], wanted: &str| list.iter().any(|own| own == wanted);
     if !holds(&facts.scope, "openid") {
-        return Err(Error::new(Code::InsufficientScope, "The access token lacks the scope openid"));
+        let says = "The access token lacks the scope openid";
+        return Err(refused(Error::new(Code::InsufficientScope, says)));
     }
     if !holds(&facts.audience, &op.settings.issuer) {
-        return Err(invalid());
+        return Err(refused(invalid()));
     }
-    Ok(facts)
+    Ok((facts, nonce))
 }
 
 /// §5.3.2: as JSON; signed, with issuer and audience; encrypted. Without `iat` and `exp` it can never be an ID token.

@@ -52,6 +52,10 @@ impl Grant for AuthorizationCode {
             return Err(invalid_grant("The redirect_uri is not that of the authorization request"));
         }
         check_verifier(client, code.code_challenge.as_deref(), params.one("code_verifier"))?;
+        // RFC 9449 §10: the key that the authorization request announced.
+        if code.dpop_jkt.is_some() && code.dpop_jkt != asked.confirmation.jkt {
+            return Err(invalid_grant("The code is bound to another key"));
+        }
         issue(op, client, code, version, asked).await
     }
 }
@@ -85,7 +89,7 @@ fn check_verifier(client: &Client, challenge: Option<&str>, verifier: Option<&st
 
 async fn issue(op: &Op, client: &Client, code: Code, version: u64, asked: &Asked<'_>) -> Result<Issue> {
     let Asked { params, now, .. } = *asked;
-    let authorization = code.authorization.clone();
+    let authorization = Authorization { confirmation: asked.for_refresh(), ..code.authorization.clone() };
     let resources = audience::narrow(&authorization.resources, params.all("resource"))?;
     let details = authorization_details::narrow(op, client, params, &authorization.authorization_details)?;
     let authorization_details = authorization_details::of_resources(&op.settings, &details, &resources);
@@ -107,7 +111,7 @@ async fn issue(op: &Op, client: &Client, code: Code, version: u64, asked: &Asked
         revoked: false,
         refresh: None,
     });
-    let family = Family { refresh: lineage, ..family };
+    let family = Family { refresh: lineage, authorization: authorization.clone(), ..family };
     let (created, nonce) = (code.created, code.nonce.clone());
     // It stays as long as there is something that its reuse would end.
     let spent = Code { spent: true, forget: ends, ..code };

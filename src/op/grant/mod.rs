@@ -31,6 +31,17 @@ pub struct Asked<'a> {
     pub now: Timestamp,
 }
 
+impl Asked<'_> {
+    /// What the refresh tokens of a new family are bound to. Those of a client that authenticates are bound by that
+    /// (RFC 9449 §5, RFC 8705 §4): it may change its key.
+    fn for_refresh(&self) -> Confirmation {
+        match self.client.client().is_public() {
+            true => self.confirmation.clone(),
+            false => Confirmation::default(),
+        }
+    }
+}
+
 /// A row of [`GRANTS`].
 #[async_trait]
 pub trait Grant: Sync + Send {

@@ -46,6 +46,10 @@ impl Grant for RefreshTokenGrant {
         if family.authorization.client_id != client.client().client_id {
             return Err(invalid());
         }
+        // RFC 9449 §5, RFC 8705 §4: nor must who found it without its key.
+        if !family.authorization.confirmation.is_met_by(asked.confirmation) {
+            return Err(invalid_grant("The refresh token is bound to another key"));
+        }
         let scope = narrow_scope(&family.authorization, client.client(), params)?;
         let resources = audience::narrow(&family.authorization.resources, params.all("resource"))?;
         let details = &family.authorization.authorization_details;

@@ -18,6 +18,12 @@ impl Confirmation {
         self.jkt.is_none() && self.x5t_s256.is_none()
     }
 
+    /// Whether whoever proved to hold `shown` holds everything this asks for.
+    pub fn is_met_by(&self, shown: &Confirmation) -> bool {
+        (self.jkt.is_none() || self.jkt == shown.jkt)
+            && (self.x5t_s256.is_none() || self.x5t_s256 == shown.x5t_s256)
+    }
+
     /// How the token must be presented (RFC 6750 §6.1.1, RFC 9449 §5).
     pub fn token_type(&self) -> &'static str {
         if self.jkt.is_some() { "DPoP" } else { "Bearer" }

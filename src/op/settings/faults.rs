@@ -40,6 +40,9 @@ impl Settings {
         self.jwt_bearer.faults(&self.issuer, &mut found);
         super::AuthorizationDetails::faults(self, &mut found);
         self.par.faults(&mut found);
+        if self.dpop.nonce_lifetime.0 < Duration::from_secs(60) {
+            found.push(("dpop.nonce_lifetime".into(), "must be at least 1m".into()));
+        }
         found
     }
 
@@ -153,6 +156,7 @@ mod tests {
             ("acr: [{ name: a b, needs: [pwd] }]", "acr[0].name"),
             ("acr: [{ name: a, needs: [pwd] }, { name: a, needs: [] }]", "acr[1].name"),
             ("passwords: { min_length: 65 }", "passwords.min_length"),
+            ("dpop: { nonce_lifetime: 30s }", "dpop.nonce_lifetime"),
         ] {
             assert_eq!(paths(extra), [path], "{extra}");
         }

@@ -1,11 +1,13 @@
-//! An access token of the built-in provider, from the Authorization header only. RFC 6750 §2.1, §3; RFC 9068 §4. The
-//! judgement is the provider's own, without a network hop. Tokens in bodies (§2.2) and queries (§2.3) are not taken.
+//! An access token of the built-in provider, from the Authorization header only. RFC 6750 §2.1, §3; RFC 9068 §4; RFC
+//! 9449 §7; RFC 8705 §3. The judgement is the provider's own, without a network hop; what the token is bound to is asked
+//! for in each request. Tokens in bodies (RFC 6750 §2.2) and queries (§2.3) are not taken.
 
 use super::challenge::Case;
 use super::{Asked, Challenge, Judged, Permit, Policy};
-use crate::op::{Facts, Op, Presented, Verdict};
+use crate::op::{Facts, Op, Presented, Scheme, Shown, Unproven, Verdict};
 use crate::proxy::denial::Denial;
-use crate::proxy::settings;
+use crate::proxy::front::Exchange;
+use crate::proxy::settings::{self, Binding};
 use http::{HeaderMap, Uri, header};
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ impl Policy for Bearer {
     }
 
     fn spec(&self) -> &'static str {
-        "RFC 6750 §2.1, RFC 9068 §4"
+        "RFC 6750 §2.1, RFC 9068 §4, RFC 9449 §7.1, RFC 8705 §3"
     }
 
     fn is_for(&self, rule: &settings::Policy) -> bool {
@@ -34,39 +36,49 @@ impl Policy for Bearer {
         let Some(op) = asked.op else {
             return Judged::Now(Err(Denial::Bug("the bearer policy has no provider to ask")));
         };
-        let token = match presented(asked.uri, asked.headers) {
-            Ok(token) => token,
-            Err(case) => return Judged::Now(Err(refusal(case, op, rule))),
+        let (scheme, token) = match presented(asked.uri, asked.headers) {
+            Ok(presented) => presented,
+            Err(case) => return Judged::Now(Err(refusal(case, Scheme::Bearer, op, rule))),
         };
+        let bench = Bench { asked, op, rule, scheme, token };
         if let Some(verdict) = op.seen(Presented { token }) {
-            return Judged::Now(weigh(verdict, op, rule));
+            return Judged::Now(bench.weigh(verdict));
         }
         Judged::Later(Box::pin(async move {
             match op.introspect(Presented { token }).await {
-                Ok(verdict) => weigh(verdict, op, rule),
+                Ok(verdict) => bench.weigh(verdict),
                 Err(fault) => Err(Denial::Undecided(fault.to_string())),
             }
         }))
     }
 }
 
-fn refusal(case: Case, op: &Op, rule: &settings::Bearer) -> Denial {
+fn refusal(case: Case, scheme: Scheme, op: &Op, rule: &settings::Bearer) -> Denial {
     let scope = match case {
         // RFC 6750 §3: the scope necessary to access the resource.
         Case::Missing | Case::Insufficient if rule.any_scope.is_empty() => rule.scopes.as_slice(),
         _ => &[],
     };
-    Denial::Challenge(Challenge::new(case, &op.settings().issuer, scope))
+    let mut challenge = Challenge::new(case, scheme, &op.settings().issuer, scope);
+    match case {
+        // RFC 9449 §9.
+        Case::Nonce => challenge.nonce = op.dpop_nonce(),
+        Case::Missing => challenge.bound_only = rule.binding == Binding::Required,
+        _ => {}
+    }
+    Denial::Challenge(challenge)
 }
 
 /// What is said when the token's life has ended since it was judged.
-pub(super) fn ended(op: Option<&Op>) -> Denial {
+pub(super) fn ended(asked: Asked<'_>) -> Denial {
+    let op = asked.op;
+    let scheme = presented(asked.uri, asked.headers).map_or(Scheme::Bearer, |(scheme, _)| scheme);
     let realm = op.map_or("", |op| op.settings().issuer.as_str());
-    Denial::Challenge(Challenge::new(Case::Invalid, realm, &[]))
+    Denial::Challenge(Challenge::new(Case::Invalid, scheme, realm, &[]))
 }
 
-/// The token as presented.
-fn presented<'a>(uri: &Uri, headers: &'a HeaderMap) -> Result<&'a str, Case> {
+/// The token as presented, with its scheme.
+fn presented<'a>(uri: &Uri, headers: &'a HeaderMap) -> Result<(Scheme, &'a str), Case> {
     if uri.query().is_some_and(names_token) {
         return Err(Case::Ambiguous("An access token must not be in the query"));
     }
@@ -78,11 +90,9 @@ fn presented<'a>(uri: &Uri, headers: &'a HeaderMap) -> Result<&'a str, Case> {
     let value = value.to_str().map_err(|_| Case::Invalid)?;
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     // RFC 9110 §11.1: the scheme is case-insensitive. Another scheme is no access token at all.
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Case::Missing);
-    }
+    let scheme = Scheme::parse(scheme).ok_or(Case::Missing)?;
     let token = token.trim_matches(' ');
-    if is_token(token) { Ok(token) } else { Err(Case::Invalid) }
+    if is_token(token) { Ok((scheme, token)) } else { Err(Case::Invalid) }
 }
 
 /// RFC 6750 §2.1: b64token.
@@ -99,14 +109,60 @@ fn names_token(query: &str) -> bool {
     suspicious && form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
 }
 
-fn weigh(verdict: Verdict, op: &Op, rule: &settings::Bearer) -> Result<Permit, Denial> {
-    let facts = match verdict {
-        Verdict::Active(facts) if !facts.life.is_dead() => facts,
-        _ => return Err(refusal(Case::Invalid, op, rule)),
-    };
-    match suffices(&facts, rule) {
-        Ok(()) => Ok(Permit { facts: Some(facts) }),
-        Err(case) => Err(refusal(case, op, rule)),
+/// What a verdict is weighed with.
+struct Bench<'a> {
+    asked: Asked<'a>,
+    op: &'a Op,
+    rule: &'a settings::Bearer,
+    scheme: Scheme,
+    token: &'a str,
+}
+
+impl Bench<'_> {
+    fn weigh(&self, verdict: Verdict) -> Result<Permit, Denial> {
+        let refused = |case| refusal(case, self.scheme, self.op, self.rule);
+        let facts = match verdict {
+            Verdict::Active(facts) if !facts.life.is_dead() => facts,
+            _ => return Err(refused(Case::Invalid)),
+        };
+        suffices(&facts, self.rule).map_err(refused)?;
+        // What nothing is bound to is the usual case, and costs nothing here.
+        if self.scheme == Scheme::Bearer && facts.confirmation.is_empty() {
+            return match self.rule.binding {
+                Binding::Any => Ok(Permit { facts: Some(facts), nonce: None }),
+                Binding::Required => Err(refusal(Case::Unbound, Scheme::Dpop, self.op, self.rule)),
+            };
+        }
+        let nonce = self.proven(&facts)?;
+        Ok(Permit { facts: Some(facts), nonce })
+    }
+
+    /// Whether the token is its sender's. Last, since the proof counts once.
+    fn proven(&self, facts: &Facts) -> Result<Option<String>, Denial> {
+        let exchange = Exchange::current();
+        let certificate = exchange.as_ref().and_then(|exchange| exchange.client_certificate.as_deref());
+        let shown = Shown {
+            token: self.token,
+            scheme: self.scheme,
+            headers: self.asked.headers,
+            method: self.asked.method,
+            authority: self.asked.authority,
+            path: self.asked.uri.path(),
+            certificate,
+        };
+        let unproven = match self.op.proves(facts, &shown) {
+            Ok(nonce) => return Ok(nonce),
+            Err(unproven) => unproven,
+        };
+        let bound = facts.confirmation.jkt.is_some();
+        let scheme = if bound { Scheme::Dpop } else { self.scheme };
+        let refused = |case| Err(refusal(case, scheme, self.op, self.rule));
+        match unproven {
+            Unproven::Token(_) => refused(Case::Invalid),
+            Unproven::Proof(says) => refused(Case::Proof(says)),
+            Unproven::Nonce => refused(Case::Nonce),
+            Unproven::Busy => Err(Denial::Busy),
+        }
     }
 }
 
@@ -129,7 +185,7 @@ mod tests {
     use crate::base::clock::Timestamp;
     use crate::op::Life;
 
-    fn ask<'a>(query: &str, headers: &'a HeaderMap) -> Result<&'a str, Case> {
+    fn ask<'a>(query: &str, headers: &'a HeaderMap) -> Result<(Scheme, &'a str), Case> {
         presented(&format!("/api{query}").parse().unwrap(), headers)
     }
 
@@ -144,14 +200,15 @@ mod tests {
     #[test]
     fn a_token_is_taken_from_the_authorization_header_whatever_the_case_of_its_scheme() {
         for value in ["Bearer abc", "bearer abc", "BEARER abc", "Bearer  abc", "Bearer abc "] {
-            assert_eq!(ask("?x=1", &with(&[value])), Ok("abc"), "{value}");
+            assert_eq!(ask("?x=1", &with(&[value])), Ok((Scheme::Bearer, "abc")), "{value}");
         }
-        assert_eq!(ask("", &with(&["Bearer a-b._~+/c=="])), Ok("a-b._~+/c=="));
+        assert_eq!(ask("", &with(&["Bearer a-b._~+/c=="])), Ok((Scheme::Bearer, "a-b._~+/c==")));
+        assert_eq!(ask("", &with(&["dpop abc"])), Ok((Scheme::Dpop, "abc")));
     }
 
     #[test]
     fn other_schemes_are_no_credentials_and_malformed_tokens_are_invalid() {
-        for value in ["Basic YTpi", "DPoP abc", "Digest x", "Bearerabc", "", "abc"] {
+        for value in ["Basic YTpi", "Digest x", "Bearerabc", "", "abc"] {
             assert_eq!(ask("", &with(&[value])), Err(Case::Missing), "{value:?}");
         }
         assert_eq!(ask("", &HeaderMap::new()), Err(Case::Missing));
@@ -183,7 +240,7 @@ mod tests {
             assert!(matches!(ask(query, &HeaderMap::new()), Err(Case::Ambiguous(_))), "{query}");
         }
         for query in ["?access_tokens=x", "?x=access_token", "?access-token=x"] {
-            assert_eq!(ask(query, &with(&["Bearer a"])), Ok("a"), "{query}");
+            assert_eq!(ask(query, &with(&["Bearer a"])), Ok((Scheme::Bearer, "a")), "{query}");
         }
     }
 
@@ -212,6 +269,7 @@ mod tests {
             resource: resource.into(),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             any_scope: any.iter().map(|scope| (*scope).to_owned()).collect(),
+            binding: Binding::Any,
         };
         let here = "https://api.example";
         assert_eq!(suffices(&facts, &rule(here, &[], &[])), Ok(()));

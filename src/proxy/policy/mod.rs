@@ -13,7 +13,7 @@ use crate::proxy::denial::Denial;
 use crate::proxy::front::Scope;
 use crate::proxy::settings;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Method, Uri};
 use std::sync::Arc;
 
 /// Every policy there is.
@@ -45,6 +45,9 @@ pub(super) struct Asked<'a> {
     /// `None`: an edge without a provider; `faults` has refused policies that need one.
     pub op: Option<&'a Op>,
     pub rule: &'a settings::Policy,
+    pub method: &'a Method,
+    /// As the client wrote it: host, and port if it is not 443.
+    pub authority: &'a str,
     pub uri: &'a Uri,
     pub headers: &'a HeaderMap,
 }
@@ -58,6 +61,8 @@ pub(super) enum Judged<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Permit {
     facts: Option<Arc<Facts>>,
+    /// For the client's next DPoP proof.
+    nonce: Option<String>,
 }
 
 impl Permit {
@@ -66,9 +71,14 @@ impl Permit {
         self.facts.as_ref()
     }
 
+    /// What the answer gives as `DPoP-Nonce` (RFC 9449 §8.2).
+    pub fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
+    }
+
     #[cfg(test)]
     pub fn for_tests(facts: Arc<Facts>) -> Permit {
-        Permit { facts: Some(facts) }
+        Permit { facts: Some(facts), nonce: None }
     }
 }
 
@@ -82,14 +92,14 @@ pub(super) async fn judge(policy: &dyn Policy, asked: Asked<'_>) -> Result<Permi
     if let Some(facts) = permit.facts() {
         let scope = Scope::current().ok_or(Denial::Bug("no scope to bind a permit to"))?;
         // Dead between the judgement and now: the answer is as if it had been dead before.
-        scope.bind(&facts.life).map_err(|Dead| bearer::ended(asked.op))?;
+        scope.bind(&facts.life).map_err(|Dead| bearer::ended(asked))?;
     }
     Ok(permit)
 }
 
 /// A CORS preflight is forwarded without judgement: it carries no token (Fetch §3.2.2), and the route said so.
 pub(super) fn preflight() -> Permit {
-    Permit { facts: None }
+    Permit { facts: None, nonce: None }
 }
 
 /// The row that judges what a route says.

@@ -23,6 +23,6 @@ impl Policy for Public {
     }
 
     fn judge<'a>(&self, _asked: Asked<'a>) -> Judged<'a> {
-        Judged::Now(Ok(Permit { facts: None }))
+        Judged::Now(Ok(Permit { facts: None, nonce: None }))
     }
 }

@@ -2,11 +2,16 @@
 
 use super::challenge::Case;
 use super::*;
+use crate::op::Scheme;
 
 #[test]
 fn every_configured_policy_has_its_own_row() {
-    let bearer =
-        settings::Bearer { resource: "https://api.example".into(), scopes: vec![], any_scope: vec![] };
+    let bearer = settings::Bearer {
+        resource: "https://api.example".into(),
+        scopes: vec![],
+        any_scope: vec![],
+        binding: settings::Binding::Any,
+    };
     for (rule, name) in [
         (settings::Policy::Public, "public"),
         (settings::Policy::Deny, "deny"),
@@ -22,19 +27,27 @@ fn every_configured_policy_has_its_own_row() {
 #[test]
 fn challenges_are_those_of_rfc_6750() {
     let scope = ["api".to_owned(), "read".to_owned()];
-    let challenge = |case| Challenge::new(case, "https://op.example", &scope);
+    let challenge = |case| Challenge::new(case, Scheme::Bearer, "https://op.example", &scope);
+    let headers = |challenge: &Challenge| challenge.headers().collect::<Vec<_>>();
     let missing = challenge(Case::Missing);
     assert_eq!((missing.status().as_u16(), missing.word()), (401, "no_credentials"));
-    assert_eq!(missing.header(), "Bearer realm=\"https://op.example\", scope=\"api read\"");
+    let told = headers(&missing);
+    assert_eq!(told[0], "Bearer realm=\"https://op.example\", scope=\"api read\"");
+    // RFC 9449 §7.2: what else would be taken.
+    assert!(told[1].starts_with("DPoP realm=\"https://op.example\", scope=\"api read\", algs=\"ES256 "));
     let insufficient = challenge(Case::Insufficient);
     assert_eq!(insufficient.status().as_u16(), 403);
     assert_eq!(
-        insufficient.header(),
-        "Bearer realm=\"https://op.example\", error=\"insufficient_scope\", \
-         error_description=\"The access token lacks a scope that is needed\", scope=\"api read\""
+        headers(&insufficient),
+        ["Bearer realm=\"https://op.example\", error=\"insufficient_scope\", \
+         error_description=\"The access token lacks a scope that is needed\", scope=\"api read\""]
     );
-    let invalid = Challenge::new(Case::Invalid, "https://op.example", &[]);
+    let invalid = Challenge::new(Case::Invalid, Scheme::Bearer, "https://op.example", &[]);
     assert_eq!(invalid.status().as_u16(), 401);
-    assert!(invalid.header().contains("error=\"invalid_token\"") && !invalid.header().contains("scope="));
+    let told = headers(&invalid);
+    assert!(told.len() == 1 && told[0].contains("error=\"invalid_token\"") && !told[0].contains("scope="));
+    let proof = Challenge::new(Case::Proof("x"), Scheme::Dpop, "https://op.example", &[]);
+    assert_eq!((proof.status().as_u16(), proof.word()), (401, "invalid_dpop_proof"));
+    assert!(headers(&proof)[0].starts_with("DPoP realm="));
     assert_eq!(challenge(Case::Ambiguous("x")).status().as_u16(), 400);
 }

@@ -30,6 +30,20 @@ pub struct Bearer {
     /// Scopes of which the token must have at least one.
     #[serde(default)]
     pub any_scope: Vec<String>,
+    /// Whether the token must be bound to its sender. A token that is bound always needs its proof.
+    #[serde(default)]
+    pub binding: Binding,
+}
+
+/// Which tokens are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Binding {
+    /// Bound or not.
+    #[default]
+    Any,
+    /// Only those bound to a key (DPoP, RFC 9449) or to a client certificate (RFC 8705).
+    Required,
 }
 
 const WORDS: &[&str] = &["public", "bearer", "deny"];

@@ -64,7 +64,12 @@ fn a_route_without_policy_and_a_public_one_with_scopes_do_not_parse() {
     assert_eq!(read(r#""policy": "deny""#).unwrap().policy, Policy::Deny);
     let bearer =
         read(r#""policy": { "bearer": { "resource": "x", "scopes": ["a"], "any_scope": ["b"] } }"#).unwrap();
-    let expected = Bearer { resource: "x".into(), scopes: vec!["a".into()], any_scope: vec!["b".into()] };
+    let expected = Bearer {
+        resource: "x".into(),
+        scopes: vec!["a".into()],
+        any_scope: vec!["b".into()],
+        binding: Binding::Any,
+    };
     assert_eq!(bearer.policy, Policy::Bearer(expected));
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests spawn their upstream; the test's runtime ends it")]
 
 mod bearer;
+mod bound;
 mod forward;
 mod own;
 mod upstream;
@@ -71,6 +72,7 @@ fn settings(upstream: SocketAddr) -> Value {
             { "path": "/asks", "policy": { "bearer": { "resource": RESOURCE, "scopes": ["api"] } }, "upstream": "up",
               "cors": { "origins": ["https://app.example"], "forward_preflight": true } },
             { "path": "/write", "policy": { "bearer": { "resource": RESOURCE, "scopes": ["api.write"] } }, "upstream": "up" },
+            { "path": "/bound", "policy": { "bearer": { "resource": RESOURCE, "binding": "required" } }, "upstream": "up" },
             { "path": "/other", "policy": { "bearer": { "resource": "https://other.example/" } }, "upstream": "up" },
             { "path": "/down", "policy": "public", "upstream": "down" },
             { "path": "/denied", "policy": "deny" },
@@ -80,7 +82,8 @@ fn settings(upstream: SocketAddr) -> Value {
     })
 }
 
-async fn provider(clock: &Clock, folder: &TempDir) -> Op {
+/// `more`: further settings of the provider.
+async fn provider(clock: &Clock, folder: &TempDir, more: &Value) -> Op {
     let clients = folder.path().join("clients.yaml");
     let digest = crate::base::encode::base64url(&sha256(b"secret"));
     let text = format!(
@@ -88,14 +91,15 @@ async fn provider(clock: &Clock, folder: &TempDir) -> Op {
          grant_types: [client_credentials], token_endpoint_auth_method: client_secret_basic, scope: api }}]"
     );
     std::fs::write(&clients, text).unwrap();
-    let settings: op::Settings = serde_json::from_value(json!({
+    let mut written = json!({
         "issuer": format!("https://{HOST}"),
         "clients_file": clients,
         "resources": [
             { "uri": RESOURCE, "scopes": ["api", "api.write"] }, { "uri": "https://other.example/", "scopes": ["other"] }
         ],
-    }))
-    .unwrap();
+    });
+    written.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let settings: op::Settings = serde_json::from_value(written).unwrap();
     let kit = op::Kit {
         store: Arc::new(Memory::new()),
         clock: clock.clone(),
@@ -109,9 +113,14 @@ async fn provider(clock: &Clock, folder: &TempDir) -> Op {
 
 impl House {
     async fn open() -> House {
+        House::with(json!({})).await
+    }
+
+    /// A house whose provider has these settings besides.
+    async fn with(more: Value) -> House {
         let folder = TempDir::new().unwrap();
         let clock = Clock::scripted(START);
-        let op = provider(&clock, &folder).await;
+        let op = provider(&clock, &folder, &more).await;
         let upstream = Upstream::start().await;
         let log_file = folder.path().join("access.log");
         let log = AccessLog::new(Sink::file(&log_file).unwrap()).unwrap();

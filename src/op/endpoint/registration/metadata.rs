@@ -3,6 +3,7 @@
 //! What we do not offer is dropped, and the answer says what was kept (RFC 7591 §3.2.1); refused is only what is
 //! unsafe, contradicts itself, or leaves nothing usable.
 
+use super::bound::{self, bound};
 use super::logout::{self, logout};
 use crate::base::uri::{self, Redirect};
 use crate::jose::jwk::JwkSet;
@@ -85,6 +86,7 @@ pub(crate) fn is_known(member: &str) -> bool {
         || super::protection::MEMBERS.contains(&member)
         || super::request_object::MEMBERS.contains(&member)
         || matches!(member, "software_id" | "software_version" | "authorization_details_types")
+        || bound::MEMBERS.contains(&member)
         || (member.contains('#') && LOCALIZED.contains(&plain))
 }
 
@@ -121,6 +123,7 @@ pub(crate) fn validate(settings: &Settings, sent: &Map<String, Value>) -> Checke
     // RFC 9396 §10.
     kept.authorization_details_types = distinct(sent.texts("authorization_details_types", 50)?);
     kept.authorization_details_types.retain(|name| settings.authorization_details.types.contains_key(name));
+    bound(&sent, &mut kept)?;
     kept.id_token_signed_response_alg = match sent.text("id_token_signed_response_alg", 20)? {
         None => "RS256".into(),
         Some(alg) if signing_algs(settings).contains(&alg.as_str()) => alg,

@@ -1,6 +1,7 @@
 //! Client registration (RFC 7591, OpenID Connect Registration 1.0) and its management (RFC 7592), at
 //! `…/registration` and `…/registration/CLIENT`.
 
+mod bound;
 mod gate;
 mod logout;
 pub(crate) mod metadata;
