@@ -6,10 +6,12 @@ use crate::jose::prover::Prover;
 use crate::op::Op;
 use crate::op::fixture::{body, form, header, op_with, send};
 use crate::op::record::client::Client;
+use crate::op::record::pushed::Pushed;
 use crate::op::token::fixture::{
     REDIRECT, SECRET, advance, claims, client, error, give, grant, restarted, session, text,
 };
 use crate::op::token::mint::FrontGrant;
+use crate::store::record;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -35,7 +37,7 @@ fn public(client: &mut Client) {
 impl World {
     async fn new(extra: &str) -> World {
         let op = op_with(extra).await;
-        client(&op, "rp", |_| {}).await;
+        client(&op, "rp", |client| client.metadata.response_types = vec!["code".into()]).await;
         client(&op, "spa", public).await;
         client(&op, "bound", |client| client.metadata.dpop_bound_access_tokens = true).await;
         let sid = session(&op, "diana").await;
@@ -405,4 +407,36 @@ async fn a_code_for_a_key_is_redeemed_with_that_key() {
     assert_eq!(error(&world.redeem("rp", &code, &[]).await), "invalid_grant");
     assert_eq!(error(&world.redeem("rp", &code, &[&thief]).await), "invalid_grant");
     assert_eq!(world.redeem("rp", &code, &[&world.proof()]).await.status(), StatusCode::OK);
+}
+
+/// RFC 9449 §10.1.
+#[tokio::test]
+async fn a_pushed_request_is_bound_to_the_key_that_pushed_it() {
+    let world = World::new("{}").await;
+    let challenge = base64url(&sha256(VERIFIER.as_bytes()));
+    let push = async |proofs: &[&str], jkt: Option<&str>| {
+        let mut pairs = vec![
+            ("client_id", "rp"),
+            ("client_secret", SECRET),
+            ("response_type", "code"),
+            ("redirect_uri", REDIRECT),
+            ("scope", "openid"),
+            ("code_challenge", challenge.as_str()),
+            ("code_challenge_method", "S256"),
+        ];
+        pairs.extend(jkt.map(|jkt| ("dpop_jkt", jkt)));
+        let headers: Vec<_> = proofs.iter().map(|proof| ("dpop", *proof)).collect();
+        form(&world.op, "/oidcop/par", &headers, &pairs).await
+    };
+    let proof = || world.key.proof(&world.claims("POST", "/oidcop/par"));
+    let other = Prover::new().jkt;
+    assert_eq!(error(&push(&[&proof()], Some(&other)).await), "invalid_dpop_proof");
+    assert_eq!(error(&push(&[&world.proof()], None).await), "invalid_dpop_proof", "of another endpoint");
+    for answer in [push(&[&proof()], None).await, push(&[&proof()], Some(&world.key.jkt)).await] {
+        assert_eq!(answer.status(), StatusCode::CREATED, "{:?}", body(&answer));
+        let handle = text(&body(&answer), "request_uri").rsplit(':').next().unwrap().to_owned();
+        let stored =
+            record::get::<Pushed>(world.op.store(), Pushed::digest_of(&handle), world.op.now()).await;
+        assert_eq!(stored.unwrap().unwrap().record.params.one("dpop_jkt"), Some(world.key.jkt.as_str()));
+    }
 }

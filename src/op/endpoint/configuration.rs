@@ -95,9 +95,6 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
     add("authorization_response_iss_parameter_supported", true.into());
     // RFC 9449 §5.1.
     add("dpop_signing_alg_values_supported", dpop::ALGS.iter().map(|alg| alg.name()).collect());
-    // OpenID Connect Discovery §3: the default of the second is true, so silence would be a lie.
-    add("request_parameter_supported", false.into());
-    add("request_uri_parameter_supported", false.into());
     add("claims_parameter_supported", true.into());
     let methods: Vec<_> = METHODS.iter().map(|method| method.name()).collect();
     let confidential: Vec<_> = methods.iter().filter(|method| **method != "none").collect();

@@ -1,8 +1,9 @@
 //! Pushed authorization requests (RFC 9126): a client sends what it will ask for before it sends the browser.
 
 use super::{Call, Cors, Endpoint, ErrorForm};
+use crate::op::binding::{self, Proved, dpop};
 use crate::op::client_auth::authenticate;
-use crate::op::error::Result;
+use crate::op::error::{Code, Error, Result};
 use crate::op::record::pushed::Pushed;
 use crate::op::request;
 use crate::op::request::params::Params;
@@ -47,7 +48,9 @@ impl Endpoint for PushedRequests {
         // Anybody can be a public client: nobody fills the store.
         let begun = Counter::interactions(&op.settings.throttle, call.peer.address);
         op.shared.throttle.spend(&begun, call.now)?;
+        let proved = dpop::of_request(op, &call).await?;
         let params = request::push(op, client.client(), &params, call.now).await?;
+        let params = announcing(params, proved.as_ref())?;
         let handle = op.random().token()?;
         let lifetime = op.settings.par.lifetime;
         let usable_until = call.now.plus(lifetime.0);
@@ -62,6 +65,20 @@ impl Endpoint for PushedRequests {
         let change = put(&pushed, Expect::Absent)?;
         op.store().commit(vec![change], Durability::Soon, call.now).await?;
         let body = json!({ "request_uri": Pushed::uri_of(&handle), "expires_in": lifetime.0.as_secs() });
-        Ok(serve::json(StatusCode::CREATED, &body))
+        let mut response = serve::json(StatusCode::CREATED, &body);
+        binding::offer(op, &mut response, proved.as_ref(), call.now);
+        Ok(response)
+    }
+}
+
+/// RFC 9449 §10.1: a proof announces its key as `dpop_jkt` does, and both must name the same.
+fn announcing(params: Params, proved: Option<&Proved>) -> Result<Params> {
+    match (proved, params.one("dpop_jkt")) {
+        (None, _) => Ok(params),
+        (Some(proved), None) => Ok(params.with("dpop_jkt", &proved.jkt)),
+        (Some(proved), Some(named)) if named == proved.jkt => Ok(params),
+        (Some(_), Some(_)) => {
+            Err(Error::new(Code::InvalidDpopProof, "The proof and the dpop_jkt are of different keys"))
+        }
     }
 }
