@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// A copy of one of `import/`, with a port of its own for `port` and a certificate in `certs/`.
-fn copy(name: &str, port: u16) -> TempDir {
+pub fn copy(name: &str, port: u16) -> TempDir {
     let folder = TempDir::with_prefix("oidcop-moved-").unwrap();
     let own = free_port().to_string();
     copy_tree(&project().join("tests/e2e/import").join(name), folder.path(), &port.to_string(), &own);

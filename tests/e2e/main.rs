@@ -23,6 +23,7 @@ mod operating;
 mod pages;
 mod paths;
 mod races;
+mod recipes;
 mod relying_parties;
 mod seed;
 mod streams;
