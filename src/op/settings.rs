@@ -1,6 +1,7 @@
 //! What an operator may say of the provider. The doc comments are the manual (conf/REFERENCE.md).
 
 mod authorization_details;
+mod disclosure;
 mod dpop;
 mod faults;
 mod jwt_bearer;
@@ -16,6 +17,7 @@ pub(crate) mod trust;
 mod webfinger;
 
 pub use authorization_details::{AuthorizationDetails, DetailType, Field, Kind};
+pub use disclosure::{Aggregated, ClaimSource, ClientRules, Distributed, Told};
 pub use jwt_bearer::{AssertionIssuer, JwtBearer};
 pub use logout::{Logout, Offline};
 pub use par::PushedRequests;
@@ -98,6 +100,15 @@ pub struct Settings {
     /// Scopes of your own, and the claims they release.
     #[serde(default)]
     pub scopes: BTreeMap<String, Scope>,
+    /// Claims that are told without being asked for.
+    #[serde(default)]
+    pub claims: Told,
+    /// What holds for single clients, by client id.
+    #[serde(default)]
+    pub clients: BTreeMap<String, ClientRules>,
+    /// Others who say something about people.
+    #[serde(default)]
+    pub claim_sources: Vec<ClaimSource>,
     /// A YAML file of people (conf/users.yaml shows the form). Read-only: what the command line changes is kept in
     /// the store.
     #[serde(default)]

@@ -2,6 +2,7 @@
 //! the languages asked for (§5.2). What stands in a token for other reasons (`acr`, `sid` …) is not decided here.
 
 mod language;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -91,7 +92,7 @@ impl ClaimsRequest {
     /// The claims about the person that are asked for by name, in either place, without language tags.
     pub fn personal(&self) -> BTreeSet<&str> {
         let names = self.userinfo.keys().chain(self.id_token.keys());
-        names.map(|name| plain(name)).filter(|name| !RESERVED.contains(name)).collect()
+        names.map(|name| plain(name)).filter(|name| !is_reserved(name)).collect()
     }
 }
 
@@ -100,18 +101,49 @@ pub(super) fn plain(name: &str) -> &str {
     name.split('#').next().unwrap_or(name)
 }
 
+/// Whether `name` says something else than who the person is.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&plain(name))
+}
+
+/// Where something is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    IdToken,
+    /// An ID token beside which there is nothing that could ask userinfo (OpenID Connect Core §5.4).
+    OnlyIdToken,
+    Userinfo,
+    Introspection,
+}
+
 /// What may be told.
 #[derive(Clone, Copy, Debug)]
 pub struct Disclosure<'a> {
+    pub place: Place,
     /// To whom.
-    #[expect(dead_code, reason = "what a client is told beyond scopes and wishes comes with its settings")]
     pub client_id: &'a str,
-    /// Scopes whose claims are told.
+    /// What was granted.
     pub scope: &'a [String],
     /// Claims asked for by name.
     pub wishes: &'a Wishes,
     /// Languages by preference; empty: all there are.
     pub locales: &'a [String],
+}
+
+impl Disclosure<'_> {
+    /// The claims that are told without being asked for by name.
+    fn unasked<'a>(&self, settings: &'a Settings) -> BTreeSet<&'a str> {
+        let told = settings.told_to(self.client_id);
+        let (always, by_scope) = match self.place {
+            Place::IdToken => (&told.id_token, told.id_token_by_scope),
+            Place::OnlyIdToken => (&told.id_token, true),
+            Place::Userinfo => (&told.userinfo, true),
+            Place::Introspection => (&told.introspection, told.introspection_by_scope),
+        };
+        let scopes = self.scope.iter().filter(|_| by_scope);
+        let names = scopes.flat_map(|scope| of_scope(settings, self.client_id, scope));
+        names.chain(always.iter().map(String::as_str)).collect()
+    }
 }
 
 impl Op {
@@ -123,35 +155,66 @@ impl Op {
         now: Timestamp,
     ) -> Result<Map<String, Value>> {
         let Some(person) = self.person(account, now).await? else { return Ok(Map::new()) };
-        Ok(told(&self.settings, &person.claims, disclosure))
+        let mut told = told(&self.settings, &person.claims, disclosure);
+        if disclosure.place == Place::Userinfo && !self.settings.claim_sources.is_empty() {
+            let mut wanted = disclosure.unasked(&self.settings);
+            // What somebody else says cannot be compared with the value that is wanted.
+            let wishes = disclosure.wishes.iter().filter(|(_, wish)| wish.values.is_empty());
+            wanted.extend(wishes.map(|(name, _)| plain(name)));
+            wanted.retain(|name| !told.keys().any(|known| plain(known) == *name));
+            told.append(&mut self.referred(&person, &wanted).await);
+        }
+        Ok(told)
+    }
+
+    /// Whether `client` may be granted `scope`: it is known, registered (if it registered any), and not taken from it.
+    pub(super) fn may_ask(&self, client: &Client, scope: &str) -> bool {
+        let rules = self.settings.clients.get(&client.client_id);
+        let own = rules.is_some_and(|rules| rules.scopes.contains_key(scope));
+        let known = own || self.scopes_supported().contains(&scope);
+        let registered = client.metadata.scope.as_deref();
+        let registered = registered.is_none_or(|all| all.split(' ').any(|known| known == scope));
+        let allowed = rules.and_then(|rules| rules.allowed_scopes.as_ref());
+        known && registered && allowed.is_none_or(|allowed| allowed.iter().any(|known| known == scope))
     }
 
     /// The claims `client` may ask for by name: those of the scopes it may ask for. A registration that has only some
     /// scopes is not widened by a parameter.
     pub(super) fn claims_open_to(&self, client: &Client) -> BTreeSet<&str> {
-        let allowed = client.metadata.scope.as_deref();
-        let may = |scope: &&str| allowed.is_none_or(|allowed| allowed.split(' ').any(|own| own == *scope));
-        let scopes = self.scopes_supported().into_iter().filter(may);
-        scopes
-            .flat_map(|scope| of_scope(&self.settings, scope))
-            .filter(|name| !RESERVED.contains(name))
-            .collect()
+        let id = client.client_id.as_str();
+        let own = self.settings.clients.get(id).map(|rules| rules.scopes.keys());
+        let scopes = self.scopes_supported().into_iter().chain(own.into_iter().flatten().map(String::as_str));
+        let scopes = scopes.filter(|scope| self.may_ask(client, scope));
+        let claims = scopes.flat_map(|scope| of_scope(&self.settings, id, scope));
+        claims.chain(self.unasked(id, true)).filter(|name| !is_reserved(name)).collect()
     }
 
-    /// The claims about the person that `request` asks for by name and `scope` would not release to the client.
-    pub(super) fn beyond_scope<'a>(&self, request: &'a ClaimsRequest, scope: &[String]) -> Vec<&'a str> {
+    /// The claims about the person that the client gets beyond those of `scope`: asked for by name, or told unasked.
+    pub(super) fn beyond_scope(
+        &self,
+        client_id: &str,
+        request: &ClaimsRequest,
+        scope: &[String],
+    ) -> BTreeSet<String> {
         let released: BTreeSet<&str> =
-            scope.iter().flat_map(|scope| of_scope(&self.settings, scope)).collect();
-        request.personal().into_iter().filter(|name| !released.contains(name)).collect()
+            scope.iter().flat_map(|scope| of_scope(&self.settings, client_id, scope)).collect();
+        let openid = scope.iter().any(|scope| scope == "openid");
+        let names = request.personal().into_iter().chain(self.unasked(client_id, openid));
+        names.filter(|name| !released.contains(name)).map(str::to_owned).collect()
+    }
+
+    /// The claims that are told to the client anyhow.
+    fn unasked(&self, client_id: &str, openid: bool) -> impl Iterator<Item = &str> {
+        let told = self.settings.told_to(client_id);
+        let openid = [&told.id_token, &told.userinfo].into_iter().flatten().filter(move |_| openid);
+        openid.chain(&told.introspection).map(String::as_str)
     }
 }
 
 fn told(settings: &Settings, known: &Map<String, Value>, disclosure: Disclosure<'_>) -> Map<String, Value> {
-    let by_scope: BTreeSet<&str> =
-        disclosure.scope.iter().flat_map(|scope| of_scope(settings, scope)).collect();
     let mut told = Map::new();
     let mut tell = |asked: &str, takes: &dyn Fn(&Value) -> bool| {
-        if RESERVED.contains(&plain(asked)) {
+        if is_reserved(asked) {
             return;
         }
         for (name, value) in language::variants(known, asked, disclosure.locales) {
@@ -160,7 +223,7 @@ fn told(settings: &Settings, known: &Map<String, Value>, disclosure: Disclosure<
             }
         }
     };
-    for name in by_scope {
+    for name in disclosure.unasked(settings) {
         tell(name, &|_| true);
     }
     for (name, wish) in disclosure.wishes {

@@ -36,17 +36,28 @@ pub(in crate::op) fn standard(scope: &str) -> &'static [&'static str] {
     BY_SCOPE.iter().find(|(name, _)| *name == scope).map_or(&[], |(_, claims)| claims)
 }
 
-/// The claims that `scope` releases; never `sub`, which is made by the provider.
-pub(in crate::op) fn of_scope<'a>(settings: &'a Settings, scope: &str) -> impl Iterator<Item = &'a str> {
-    let standard = BY_SCOPE.iter().find(|(name, _)| *name == scope).map_or(&[][..], |(_, claims)| claims);
-    let own = settings.scopes.get(scope).map(|scope| scope.claims.as_slice()).unwrap_or_default();
+/// The claims that `scope` releases to `client_id`; never `sub`, which is made by the provider.
+pub(in crate::op) fn of_scope<'a>(
+    settings: &'a Settings,
+    client_id: &str,
+    scope: &str,
+) -> impl Iterator<Item = &'a str> {
+    let special = settings.clients.get(client_id).and_then(|rules| rules.scopes.get(scope));
+    let standard = BY_SCOPE.iter().find(|(name, _)| *name == scope && special.is_none());
+    let standard = standard.map_or(&[][..], |(_, claims)| claims);
+    let own = special.or_else(|| settings.scopes.get(scope));
+    let own = own.map(|scope| scope.claims.as_slice()).unwrap_or_default();
     standard.iter().copied().chain(own.iter().map(String::as_str)).filter(|claim| *claim != "sub")
 }
 
 pub(super) fn names(settings: &Settings) -> Vec<String> {
     let mut names: Vec<String> = vec!["sub".into()];
     let scopes = BY_SCOPE.iter().map(|(scope, _)| *scope).chain(settings.scopes.keys().map(String::as_str));
-    for name in scopes.flat_map(|scope| of_scope(settings, scope)) {
+    let by_scope = scopes.flat_map(|scope| of_scope(settings, "", scope));
+    let told =
+        [&settings.claims.id_token, &settings.claims.userinfo].into_iter().flatten().map(String::as_str);
+    let referred = settings.claim_sources.iter().flat_map(|source| &source.claims).map(String::as_str);
+    for name in by_scope.chain(told).chain(referred) {
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
         }

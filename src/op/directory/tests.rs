@@ -4,7 +4,7 @@ use super::file::parse;
 use super::password::{self, NOBODY, fault};
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
-use crate::op::claims::{Disclosure, Wishes};
+use crate::op::claims::{Disclosure, Place, Wishes};
 use crate::op::fixture::{kit, settings};
 use crate::op::record::account::Account;
 use crate::op::record::mark::Mark;
@@ -25,7 +25,13 @@ async fn demo() -> Op {
 /// What `scopes` release about `account`.
 async fn told(op: &Op, account: &str, scopes: &str) -> Map<String, Value> {
     let scope: Vec<String> = scopes.split(' ').map(str::to_owned).collect();
-    let disclosure = Disclosure { client_id: "", scope: &scope, wishes: &Wishes::new(), locales: &[] };
+    let disclosure = Disclosure {
+        place: Place::Userinfo,
+        client_id: "",
+        scope: &scope,
+        wishes: &Wishes::new(),
+        locales: &[],
+    };
     op.tell(account, disclosure, op.now()).await.unwrap()
 }
 

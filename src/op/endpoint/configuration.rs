@@ -87,7 +87,7 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
     add("scopes_supported", json!(op.scopes_supported()));
     add("claims_supported", json!(op.claim_names()));
     add("ui_locales_supported", crate::op::page::tags().collect());
-    add("claim_types_supported", json!(["normal"]));
+    add("claim_types_supported", json!(op.settings.claim_types()));
     add("code_challenge_methods_supported", json!(["S256"]));
     add("prompt_values_supported", json!(crate::op::prompt::values(op)));
     add("acr_values_supported", op.settings.acr.iter().map(|acr| acr.name.as_str()).collect());
@@ -115,16 +115,6 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
 impl Op {
     /// Every scope a request can be granted.
     pub(crate) fn scopes_supported(&self) -> Vec<&str> {
-        let standard = ["openid", "profile", "email", "address", "phone", "offline_access"];
-        let mut scopes: Vec<&str> = standard.to_vec();
-        let own = self.settings.scopes.keys().map(String::as_str);
-        let resources =
-            self.settings.resources.iter().flat_map(|resource| resource.scopes.iter().map(String::as_str));
-        for scope in own.chain(resources) {
-            if !scopes.contains(&scope) {
-                scopes.push(scope);
-            }
-        }
-        scopes
+        self.settings.known_scopes()
     }
 }

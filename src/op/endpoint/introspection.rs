@@ -3,6 +3,7 @@
 
 use super::{Call, Cors, Endpoint, ErrorForm};
 use crate::base::clock::Timestamp;
+use crate::op::claims::{Disclosure, Place, Wishes};
 use crate::op::client_auth::authenticate;
 use crate::op::error::{Error, Result, invalid_client, unavailable};
 use crate::op::record::family::Family;
@@ -26,6 +27,8 @@ pub struct Introspection;
 /// RFC 9701 §5: the type of a token that is never taken for another kind.
 const TYP: &str = "token-introspection+jwt";
 const MEDIA_TYPE: &str = "application/token-introspection+jwt";
+/// Members about the token that a claim might be named like; those of every kind of token are reserved.
+const OWN: [&str; 6] = ["active", "scope", "client_id", "username", "token_type", "authorization_details"];
 /// Media ranges that are looked at.
 const MAX_RANGES: usize = 20;
 
@@ -63,7 +66,7 @@ impl Endpoint for Introspection {
         // The hint is not needed: the forms of our tokens differ.
         let found = match RefreshToken::read(op, token) {
             Some(refresh) => refresh_token(op, &refresh, asker, call.now).await?,
-            None => access_token(op, token, asker).await?,
+            None => access_token(op, token, asker, call.now).await?,
         };
         let body = found.map_or_else(|| json!({ "active": false }), Value::Object);
         if !wants_token(call.request.headers()) {
@@ -97,18 +100,48 @@ fn wants_token(headers: &HeaderMap) -> bool {
     })
 }
 
-async fn access_token(op: &Op, token: &str, asker: &str) -> Result<Option<Map<String, Value>>> {
+async fn access_token(
+    op: &Op,
+    token: &str,
+    asker: &str,
+    now: Timestamp,
+) -> Result<Option<Map<String, Value>>> {
     let verdict = introspect(op, Presented { token }).await.map_err(Error::from)?;
     let Verdict::Active(facts) = verdict else { return Ok(None) };
     let named = facts.audience.iter().filter_map(|uri| audience::find(&op.settings, uri));
     let listed = named.filter(|resource| resource.introspectors.iter().any(|known| known == asker));
     let theirs: Vec<String> = listed.map(|resource| resource.uri.clone()).collect();
-    if facts.client_id == asker {
-        return Ok(Some(members(op, &facts, &facts.authorization_details)));
+    let mut members = if facts.client_id == asker {
+        members(op, &facts, &facts.authorization_details)
+    } else if theirs.is_empty() {
+        return Ok(None);
+    } else {
+        // RFC 9396 §9.2: what is meant for another resource is none of this one's business.
+        let details =
+            authorization_details::of_resources(&op.settings, &facts.authorization_details, &theirs);
+        members(op, &facts, &details)
+    };
+    let mut told = told(op, &facts, now).await?;
+    told.retain(|name, _| !OWN.contains(&name.as_str()));
+    members.append(&mut told);
+    Ok(Some(members))
+}
+
+/// RFC 7662 §2.2: what an operator adds about the person. Never instead of what is said of the token.
+async fn told(op: &Op, facts: &Facts, now: Timestamp) -> Result<Map<String, Value>> {
+    let rules = op.settings.told_to(&facts.client_id);
+    let Some(account) = &facts.account else { return Ok(Map::new()) };
+    if rules.introspection.is_empty() && !rules.introspection_by_scope {
+        return Ok(Map::new());
     }
-    // RFC 9396 §9.2: what is meant for another resource is none of this one's business.
-    let details = authorization_details::of_resources(&op.settings, &facts.authorization_details, &theirs);
-    Ok((!theirs.is_empty()).then(|| members(op, &facts, &details)))
+    let disclosure = Disclosure {
+        place: Place::Introspection,
+        client_id: &facts.client_id,
+        scope: &facts.scope,
+        wishes: &Wishes::new(),
+        locales: &[],
+    };
+    op.tell(account, disclosure, now).await
 }
 
 /// RFC 7662 §2.2, RFC 9068 §2.2.

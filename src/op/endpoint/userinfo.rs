@@ -5,7 +5,7 @@ use super::{Call, Cors, Endpoint, ErrorForm};
 use crate::base::clock::Timestamp;
 use crate::op::binding::dpop::ALGS_IN_CHALLENGE;
 use crate::op::binding::{DPOP_NONCE, Scheme, Shown};
-use crate::op::claims::Disclosure;
+use crate::op::claims::{Disclosure, Place};
 use crate::op::error::{Code, Error, Result, invalid_request};
 use crate::op::record::family::{Authorization, Family};
 use crate::op::request::params::Params;
@@ -50,6 +50,7 @@ impl Endpoint for Userinfo {
         let account = facts.account.as_deref().ok_or_else(invalid)?;
         let authorization = authorization(op, &facts, call.now).await?;
         let disclosure = Disclosure {
+            place: Place::Userinfo,
             client_id: &facts.client_id,
             scope: &facts.scope,
             wishes: &authorization.claims.userinfo,

@@ -67,12 +67,7 @@ fn scope(op: &Op, client: &Client, params: &Params) -> Result<Vec<String>> {
     let asked = asked_scope(params);
     let named = asked.is_some();
     let mut scope = asked.or_else(|| registered.clone()).unwrap_or_default();
-    scope.retain(|scope| {
-        let known = op.settings.scopes.contains_key(scope)
-            || op.settings.resources.iter().any(|resource| resource.scopes.contains(scope));
-        let allowed = registered.as_ref().is_none_or(|registered| registered.contains(scope));
-        known && allowed && !PERSONAL.contains(&scope.as_str())
-    });
+    scope.retain(|scope| op.may_ask(client, scope) && !PERSONAL.contains(&scope.as_str()));
     if named && scope.is_empty() {
         return Err(Error::new(Code::InvalidScope, "The client may have none of the requested scopes"));
     }

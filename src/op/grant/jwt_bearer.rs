@@ -166,13 +166,10 @@ async fn account(op: &Op, issuer: &AssertionIssuer, sub: &str, now: Timestamp) -
 
 /// What the issuer's assertions are good for, and the client registered.
 fn scope(op: &Op, client: &Client, issuer: &AssertionIssuer, params: &Params) -> Result<Vec<String>> {
-    let registered = client.metadata.scope.as_deref();
-    let known = op.scopes_supported();
     let allowed = |scope: &String| {
         issuer.scopes.contains(scope)
-            && known.contains(&scope.as_str())
             && !["openid", "offline_access"].contains(&scope.as_str())
-            && registered.is_none_or(|all| all.split(' ').any(|known| known == scope))
+            && op.may_ask(client, scope)
     };
     match asked_scope(params) {
         None => Ok(issuer.scopes.iter().filter(|scope| allowed(scope)).cloned().collect()),

@@ -50,7 +50,7 @@ impl Grant for RefreshTokenGrant {
         if !family.authorization.confirmation.is_met_by(asked.confirmation) {
             return Err(invalid_grant("The refresh token is bound to another key"));
         }
-        let scope = narrow_scope(&family.authorization, client.client(), params)?;
+        let scope = narrow_scope(op, &family.authorization, client.client(), params)?;
         let resources = audience::narrow(&family.authorization.resources, params.all("resource"))?;
         let details = &family.authorization.authorization_details;
         let details = authorization_details::narrow(op, client.client(), params, details)?;
@@ -106,11 +106,14 @@ fn judge(op: &Op, family: &Family, token: &RefreshToken, now: Timestamp) -> Opti
 }
 
 /// RFC 6749 §6: not more than was granted.
-fn narrow_scope(authorization: &Authorization, client: &Client, params: &Params) -> Result<Vec<String>> {
+fn narrow_scope(
+    op: &Op,
+    authorization: &Authorization,
+    client: &Client,
+    params: &Params,
+) -> Result<Vec<String>> {
     // What the client's registration has lost since counts no more.
-    let registered = client.metadata.scope.as_deref();
-    let still =
-        |scope: &&String| registered.is_none_or(|all| all.split(' ').any(|known| known == scope.as_str()));
+    let still = |scope: &&String| op.may_ask(client, scope);
     let granted: Vec<String> = authorization.scope.iter().filter(still).cloned().collect();
     let Some(asked) = asked_scope(params) else { return Ok(granted) };
     if asked.iter().any(|scope| !granted.contains(scope)) {

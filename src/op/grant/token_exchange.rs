@@ -240,11 +240,8 @@ fn scope(
     subject: &Subject,
     resources: &[String],
 ) -> Result<Vec<String>> {
-    let registered = client.metadata.scope.as_deref();
-    let allowed = |scope: &String| {
-        !["openid", "offline_access"].contains(&scope.as_str())
-            && registered.is_none_or(|all| all.split(' ').any(|known| known == scope))
-    };
+    let allowed =
+        |scope: &String| !["openid", "offline_access"].contains(&scope.as_str()) && op.may_ask(client, scope);
     let Some(asked) = asked_scope(params) else {
         // Least of all what belongs to another resource.
         let elsewhere = |scope: &String| {

@@ -83,10 +83,9 @@ fn covers(op: &Op, remembered: &Remembered, at: Situation<'_>) -> bool {
         && details::covers(&remembered.authorization_details, &at.request.authorization_details)
 }
 
-/// The claims asked for by name that the scopes do not cover already (OpenID Connect Core §5.5).
+/// The claims the client gets beyond those of the scopes (OpenID Connect Core §5.5).
 fn claims(op: &Op, at: Situation<'_>) -> Vec<String> {
-    let beyond = op.beyond_scope(&at.request.claims, &at.request.scope);
-    beyond.into_iter().map(str::to_owned).collect()
+    op.beyond_scope(&at.client.client_id, &at.request.claims, &at.request.scope).into_iter().collect()
 }
 
 /// Adds what was allowed to what was allowed before.
@@ -139,7 +138,8 @@ pub(super) async fn person(op: &Op, at: Situation<'_>) -> Result<String> {
 fn described(op: &Op, at: Situation<'_>, locale: &Locale) -> Vec<String> {
     let pairwise = at.client.metadata.subject_type == SubjectType::Pairwise;
     let words = |scope: &String| {
-        let own = op.settings.scopes.get(scope).map(|scope| &scope.describe);
+        let special = op.settings.clients.get(&at.client.client_id).and_then(|rules| rules.scopes.get(scope));
+        let own = special.or_else(|| op.settings.scopes.get(scope)).map(|scope| &scope.describe);
         let own = own.and_then(|words| words.get(locale.tag()).or_else(|| words.get("en")));
         let message = match scope.as_str() {
             // OpenID Connect Core §8: nobody else knows them by this identifier.

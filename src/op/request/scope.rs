@@ -18,12 +18,7 @@ pub(super) fn check(
     prompt: &[String],
 ) -> Result<Vec<String>> {
     let mut scope = super::words(params, "scope", MAX)?;
-    let known = op.scopes_supported();
-    let allowed = client.metadata.scope.as_deref();
-    scope.retain(|asked| {
-        known.iter().any(|known| known == asked)
-            && allowed.is_none_or(|allowed| allowed.split(' ').any(|allowed| allowed == asked))
-    });
+    scope.retain(|asked| op.may_ask(client, asked));
     // OpenID Connect Core §3.2.2.1, §3.3.2.1: without it there is no ID token.
     if kind.id_token && !scope.iter().any(|asked| asked == "openid") {
         return Err(invalid_request("This response_type needs the scope openid"));

@@ -1,7 +1,7 @@
 //! What the provider's settings say that their types allow and their meaning does not. Paths start below `op`.
 
 use super::paths::is_path;
-use super::{Keys, Settings, people};
+use super::{Keys, Settings, disclosure, people};
 use crate::base::uri;
 use crate::jose::Algorithm;
 use crate::op::response_type::{self, RESPONSE_TYPES};
@@ -43,7 +43,18 @@ impl Settings {
         if self.dpop.nonce_lifetime.0 < Duration::from_secs(60) {
             found.push(("dpop.nonce_lifetime".into(), "must be at least 1m".into()));
         }
+        self.disclosure(&mut found);
         found
+    }
+
+    fn disclosure(&self, found: &mut Found) {
+        disclosure::scope_faults("scopes", &self.scopes, found);
+        self.claims.faults("claims", found);
+        let known = self.known_scopes();
+        for (client, rules) in &self.clients {
+            rules.faults(&format!("clients.{client}"), &known, found);
+        }
+        disclosure::source_faults(&self.claim_sources, found);
     }
 
     /// RFC 8707 §2.
@@ -157,6 +168,37 @@ mod tests {
             ("acr: [{ name: a, needs: [pwd] }, { name: a, needs: [] }]", "acr[1].name"),
             ("passwords: { min_length: 65 }", "passwords.min_length"),
             ("dpop: { nonce_lifetime: 30s }", "dpop.nonce_lifetime"),
+            ("scopes: { x: { claims: [y, acr] } }", "scopes.x.claims[1]"),
+            ("claims: { id_token: [sub] }", "claims.id_token[0]"),
+            ("clients: { rp: { scopes: { x: { claims: [aud] } } } }", "clients.rp.scopes.x.claims[0]"),
+            ("clients: { rp: { allowed_scopes: [openid, mail] } }", "clients.rp.allowed_scopes[1]"),
+            ("clients: { rp: { claims: { userinfo: [iss] } } }", "clients.rp.claims.userinfo[0]"),
+            (
+                "claim_sources: [{ name: '', claims: [x], distributed: { endpoint: 'https://a' } }]",
+                "claim_sources[0].name",
+            ),
+            ("claim_sources: [{ name: a, claims: [x] }]", "claim_sources[0]"),
+            (
+                "claim_sources: [{ name: a, claims: [sub], aggregated: { record: x } }]",
+                "claim_sources[0].claims[0]",
+            ),
+            (
+                "claim_sources: [{ name: a, claims: [x, x], aggregated: { record: x } }]",
+                "claim_sources[0].claims[1]",
+            ),
+            ("claim_sources: [{ name: a, claims: [x], aggregated: {} }]", "claim_sources[0].aggregated"),
+            (
+                "claim_sources: [{ name: a, claims: [x], aggregated: { url: 'http://a/' } }]",
+                "claim_sources[0].aggregated.url",
+            ),
+            (
+                "claim_sources: [{ name: a, claims: [x], aggregated: { url: 'https://{account}.a/' } }]",
+                "claim_sources[0].aggregated.url",
+            ),
+            (
+                "claim_sources: [{ name: a, claims: [x], distributed: { endpoint: a } }]",
+                "claim_sources[0].distributed.endpoint",
+            ),
         ] {
             assert_eq!(paths(extra), [path], "{extra}");
         }
@@ -172,6 +214,8 @@ mod tests {
             "default_resource: 'https://api.example/'",
             "lifetimes: { client_secret: 0, code: 10m }",
             "acr: [{ name: 'urn:mfa', needs: [pwd, otp] }, { name: '2', needs: [mfa] }, { name: '1', needs: [] }]",
+            "clients: { rp: { scopes: { own: { claims: [x] } }, allowed_scopes: [openid, own, api] } }",
+            "claim_sources: [{ name: a, claims: [x], aggregated: { url: 'https://a/jwt?of={account}' } }]",
         ] {
             assert_eq!(paths(extra), Vec::<String>::new(), "{extra}");
         }

@@ -4,7 +4,7 @@
 use super::mint::Issue;
 use crate::base::clock::Timestamp;
 use crate::op::Op;
-use crate::op::claims::Disclosure;
+use crate::op::claims::{Disclosure, Place};
 use crate::op::error::{Result, server_error};
 use crate::op::record::client::Client;
 use crate::op::seal::Seal;
@@ -64,8 +64,9 @@ pub async fn sign(
     // §3.1.3.7: required where the request or the registration asked for it.
     let wants_auth_time = a.wants_auth_time || client.metadata.require_auth_time;
     let disclosure = Disclosure {
+        place: if beside.claims { Place::OnlyIdToken } else { Place::IdToken },
         client_id: &client.client_id,
-        scope: if beside.claims { &issue.scope } else { &[] },
+        scope: &issue.scope,
         wishes: &a.claims.id_token,
         locales: &a.claims_locales,
     };

@@ -1,5 +1,7 @@
 //! Tests of what is told about people, through `Op::handle`.
 
+mod rules;
+
 use crate::op::Op;
 use crate::op::fixture::{body, form, header, send};
 use crate::op::token::fixture::{claims, text};
