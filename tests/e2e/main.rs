@@ -25,6 +25,7 @@ mod paths;
 mod races;
 mod recipes;
 mod relying_parties;
+mod second_factor;
 mod seed;
 mod streams;
 mod walkthrough;
