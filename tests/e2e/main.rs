@@ -19,6 +19,7 @@ mod configs;
 mod crowd;
 mod forwarding;
 mod import;
+mod logout;
 mod operating;
 mod pages;
 mod paths;

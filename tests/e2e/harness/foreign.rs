@@ -83,6 +83,9 @@ impl Drop for Script {
 /// A Chromium that trusts one provider and one relying party.
 pub struct Chromium {
     script: Script,
+    /// What the browser profile is made with, unless a step says so: playwright's options of a context, and
+    /// `thirdPartyCookies`.
+    pub options: Value,
 }
 
 /// What the browser shows after a step.
@@ -104,12 +107,16 @@ impl Chromium {
         let told = json!({"trust": [key_digest(&leaf), landing.key_digest]});
         let mut script = Script::node("browser.mjs", &told);
         assert_eq!(script.hear()["ready"], true);
-        Self { script }
+        Self { script, options: json!({}) }
     }
 
     #[track_caller]
     pub fn step(&mut self, command: &Value) -> Sight {
-        self.script.tell(command);
+        let mut told = command.clone();
+        if told["options"].is_null() {
+            told["options"] = self.options.clone();
+        }
+        self.script.tell(&told);
         let sight = self.script.hear();
         assert!(sight["failed"].is_null(), "{command}: {}", sight["failed"]);
         let strings = |name: &str| {
@@ -125,6 +132,18 @@ impl Chromium {
     #[track_caller]
     pub fn open(&mut self, url: &str) -> Sight {
         self.step(&json!({"verb": "open", "url": url}))
+    }
+
+    /// Opens a page that goes on by itself, until the browser is at an address that begins with `at`.
+    #[track_caller]
+    pub fn arrive(&mut self, url: &str, at: &str) -> Sight {
+        self.step(&json!({"verb": "arrive", "url": url, "at": at}))
+    }
+
+    /// What an expression is worth on the page that is shown; a promise is waited for.
+    #[track_caller]
+    pub fn evaluate(&mut self, script: &str) -> Value {
+        self.step(&json!({"verb": "evaluate", "script": script})).value
     }
 
     #[track_caller]

@@ -1,6 +1,7 @@
 //! Where a browser lands at a relying party: an HTTPS server that answers everything with one small page and remembers what
-//! came. Its names are a site of their own for the browser (`rp.test`).
+//! came. Its names are a site of their own for the browser (`rp.test`). It can be down, and it can keep who asks waiting.
 
+use super::http::DEADLINE;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -10,13 +11,28 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::PrivateKeyDer;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 pub struct Landing {
     pub port: u16,
     /// The SHA-256 of its public key, base64: what Chromium is told to trust.
     pub key_digest: String,
+    /// PEM, for those who trust a file.
+    pub certificate: String,
+    tls: TlsAcceptor,
+    told: Told,
+    task: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone)]
+struct Told {
     seen: Arc<Mutex<Vec<Arrival>>>,
+    /// Changes with every arrival.
+    count: watch::Sender<usize>,
+    /// Whether answers are held back.
+    holds: watch::Sender<bool>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,11 +54,37 @@ impl Landing {
             .with_no_client_auth()
             .with_single_cert(vec![made.cert.der().clone()], key)
             .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let seen: Arc<Mutex<Vec<Arrival>>> = Arc::default();
-        tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(config)), seen.clone()));
-        Self { port, key_digest: key_digest(made.cert.der()), seen }
+        let told =
+            Told { seen: Arc::default(), count: watch::Sender::new(0), holds: watch::Sender::new(false) };
+        let mut landing = Self {
+            port: 0,
+            key_digest: key_digest(made.cert.der()),
+            certificate: made.cert.pem(),
+            tls: TlsAcceptor::from(Arc::new(config)),
+            told,
+            task: None,
+        };
+        landing.up().await;
+        landing
+    }
+
+    /// Listens (again).
+    pub async fn up(&mut self) {
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).await.unwrap();
+        self.port = listener.local_addr().unwrap().port();
+        self.task = Some(tokio::spawn(serve(listener, self.tls.clone(), self.told.clone())));
+    }
+
+    /// Nobody is there any more.
+    pub async fn down(&mut self) {
+        let task = self.task.take().unwrap();
+        task.abort();
+        let _ = task.await;
+    }
+
+    /// From now on what arrives waits for its answer, or no longer.
+    pub fn hold(&self, holds: bool) {
+        self.told.holds.send_replace(holds);
     }
 
     /// Its address on another site than the provider's.
@@ -50,18 +92,42 @@ impl Landing {
         format!("https://rp.test:{}", self.port)
     }
 
+    /// Its address for programs, which know no `rp.test`.
+    pub fn direct_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
     pub fn arrivals(&self) -> Vec<Arrival> {
-        self.seen.lock().unwrap().clone()
+        self.told.seen.lock().unwrap().clone()
+    }
+
+    /// The first `count` arrivals that `wanted` takes, once they are there.
+    pub async fn await_arrivals(&self, count: usize, wanted: impl Fn(&Arrival) -> bool) -> Vec<Arrival> {
+        let mut arrived = self.told.count.subscribe();
+        let enough = async {
+            loop {
+                arrived.borrow_and_update();
+                let found: Vec<_> =
+                    self.arrivals().into_iter().filter(|arrival| wanted(arrival)).take(count).collect();
+                if found.len() == count {
+                    return found;
+                }
+                arrived.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(DEADLINE, enough)
+            .await
+            .unwrap_or_else(|_| panic!("it never arrived; what did: {:?}", self.arrivals()))
     }
 }
 
-async fn serve(listener: TcpListener, tls: TlsAcceptor, seen: Arc<Mutex<Vec<Arrival>>>) {
+async fn serve(listener: TcpListener, tls: TlsAcceptor, told: Told) {
     while let Ok((stream, _)) = listener.accept().await {
-        let (tls, seen) = (tls.clone(), seen.clone());
+        let (tls, told) = (tls.clone(), told.clone());
         tokio::spawn(async move {
             // A browser opens connections it never uses; their end is no failure.
             let Ok(stream) = tls.accept(stream).await else { return };
-            let answer = service_fn(move |request| answer(request, seen.clone()));
+            let answer = service_fn(move |request| answer(request, told.clone()));
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), answer)
                 .await;
@@ -69,16 +135,15 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, seen: Arc<Mutex<Vec<Arri
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    seen: Arc<Mutex<Vec<Arrival>>>,
-) -> Result<Response<Full<Bytes>>, hyper::Error> {
+async fn answer(request: Request<Incoming>, told: Told) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (head, body) = request.into_parts();
     let body = String::from_utf8_lossy(&body.collect().await?.to_bytes()).into_owned();
     let arrival = Arrival { method: head.method.to_string(), target: head.uri.to_string(), body };
     if !arrival.target.starts_with("/favicon") {
-        seen.lock().unwrap().push(arrival);
+        told.seen.lock().unwrap().push(arrival);
+        told.count.send_modify(|count| *count += 1);
     }
+    let _ = told.holds.subscribe().wait_for(|holds| !holds).await;
     let page = "<!doctype html><html lang=en><title>Landed</title><p id=landed>Landed</p>";
     let response =
         Response::builder().header("content-type", "text/html").header("cache-control", "no-store");

@@ -1,12 +1,15 @@
 // Chromium's end of the harness: one JSON command a line in, one JSON answer a line out.
+import fs from "node:fs";
 import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
 import readline from "node:readline";
 
 const require = createRequire(process.env.OIDCOP_TEST_NODE_MODULES + "/");
 const { chromium } = require("playwright-core");
 
 const told = JSON.parse(process.argv[2]);
-const browser = await chromium.launch({
+const program = {
   executablePath: "/usr/bin/chromium",
   args: [
     "--no-sandbox",
@@ -21,13 +24,29 @@ const browser = await chromium.launch({
     // Exactly these keys are trusted, instead of none or all.
     `--ignore-certificate-errors-spki-list=${told.trust.join(",")}`,
   ],
-});
+};
+const browser = await chromium.launch(program);
 const contexts = new Map();
+const directories = [];
+
+// Whether frames of other sites see their cookies is a preference of a whole user directory.
+async function withThirdPartyCookies(allowed, options) {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "oidcop-chromium-"));
+  directories.push(directory);
+  fs.mkdirSync(path.join(directory, "Default"));
+  const profile = { block_third_party_cookies: !allowed, cookie_controls_mode: allowed ? 0 : 1 };
+  fs.writeFileSync(path.join(directory, "Default/Preferences"), JSON.stringify({ profile }));
+  return chromium.launchPersistentContext(directory, { ...program, ...options });
+}
+process.on("exit", () => directories.forEach((each) => fs.rmSync(each, { recursive: true, force: true })));
 
 // A browser profile of its own per name, with its one page; what the page complains of is kept.
-async function profile(name, options = {}) {
+async function profile(name, { thirdPartyCookies, ...options } = {}) {
   if (!contexts.has(name)) {
-    const context = await browser.newContext(options);
+    const context =
+      thirdPartyCookies === undefined
+        ? await browser.newContext(options)
+        : await withThirdPartyCookies(thirdPartyCookies, options);
     const page = await context.newPage();
     const complaints = [];
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
@@ -40,6 +59,15 @@ async function profile(name, options = {}) {
 const verbs = {
   async open({ url, options }, { page }) {
     await page.goto(url, { waitUntil: "load" });
+  },
+  // Opens a page that goes on by itself, and waits until the browser is at an address that begins with `at`.
+  async arrive({ url, at }, { page }) {
+    await page.goto(url, { waitUntil: "commit" });
+    await page.waitForURL((now) => now.href.startsWith(at), { waitUntil: "load" });
+  },
+  // Starts for a page that may never be there.
+  async depart({ url }, { page }) {
+    await page.goto(url, { waitUntil: "commit" });
   },
   async fill({ id, value }, { page }) {
     await page.locator(`#${id}`).fill(value);

@@ -19,9 +19,9 @@ const WAIT: u64 = 5;
 
 /// The whole of its element: on when every frame has loaded, or after [`WAIT`].
 const SCRIPT: &str = r#""use strict";
-const next = document.getElementById("continue").href;
-addEventListener("load", () => location.replace(next));
-setTimeout(() => location.replace(next), 5000);"#;
+const go = () => location.replace(document.getElementById("continue").href);
+addEventListener("load", go);
+setTimeout(go, 5000);"#;
 
 /// What is to be framed now that `session` has ended.
 pub async fn addresses(op: &Op, session: &Session, now: Timestamp) -> Result<Vec<String>> {
