@@ -1,7 +1,7 @@
 //! The browser on the other side: the cookie it is known by, the tokens its forms carry, and the session of the
 //! person at it.
 
-use super::error::{Code, Error, Result, invalid_request};
+use super::error::{Code, Error, Result, invalid_request, unavailable};
 use super::record::mark::Mark;
 use super::record::session::Session;
 use super::token::parents::Marked;
@@ -109,7 +109,7 @@ fn meanwhile() -> Error {
 }
 
 /// How often a write is tried against concurrent ones.
-const TRIES: usize = 8;
+const TRIES: usize = 32;
 /// Clients a session remembers: the first ones. When it ends they are told, each by a record in the same commit.
 const MAX_CLIENTS: usize = 200;
 /// How often the time a session was last seen is written.
@@ -291,6 +291,8 @@ impl Op {
                 None => return Ok(()),
             }
         }
-        Ok(())
+        let left_out = client_id.is_some_and(|id| !stored.record.clients.iter().any(|known| known == id));
+        // A client that is not written down would not hear of a logout.
+        if left_out { Err(unavailable("the session keeps changing")) } else { Ok(()) }
     }
 }

@@ -6,7 +6,7 @@ use crate::base::fetch::{self, Asked, Fetch, Fetched};
 use crate::jose::{Algorithm, KeySource, Rules, Typ, verify};
 use crate::op::administer::Command;
 use crate::op::fixture::{self, settings};
-use crate::op::token::fixture::restarted;
+use crate::op::token::fixture::{restarted, session, unruly_op};
 use crate::op::walk::{ALICE, BOB, Walk, client, person, request};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
@@ -290,6 +290,25 @@ async fn however_a_session_ends_its_clients_are_told() {
     deliver_all(&walk.op).await;
     assert_eq!(world.urls().len(), 2);
     assert!(walk.open(&request(&[("client_id", "one"), ("prompt", "none")])).await.answer().has_code());
+}
+
+#[tokio::test]
+async fn clients_that_are_signed_in_to_at_the_same_moment_are_all_told() {
+    for seed in 0..5 {
+        let (op, _store) = unruly_op(seed).await;
+        let sid = session(&op, "alice").await;
+        let ids: Vec<_> = (0..20).map(|n| format!("client-{n}")).collect();
+        for id in &ids {
+            client(&op, id, json!({"backchannel_logout_uri": format!("https://{id}.example/")})).await;
+        }
+        let stored = record::get::<Session>(op.store(), sid.clone(), op.now()).await.unwrap().unwrap();
+        let touched = ids.iter().map(|id| op.touch_session(&stored, Some(id), op.now()));
+        for each in futures_util::future::join_all(touched).await {
+            each.unwrap();
+        }
+        crate::op::token::revoke::session(&op, &sid, op.now()).await.unwrap();
+        assert_eq!(left(&op).await, 20, "seed {seed}");
+    }
 }
 
 #[tokio::test]
