@@ -15,6 +15,8 @@ pub mod keyring;
 pub mod mac;
 mod private;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 pub(crate) mod prover;
 pub mod remote;
 pub mod rotation;

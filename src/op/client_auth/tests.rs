@@ -347,3 +347,41 @@ async fn a_client_that_shares_no_secret_has_none_stored() {
         assert_eq!(Some(secret.expose()) == made["client_secret"].as_str(), kept, "{alg}");
     }
 }
+
+/// A clients file holds the secret itself only where MACs need it.
+#[tokio::test]
+async fn a_client_of_the_file_shares_its_secret_in_memory_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clients.yaml");
+    let written = |members: &str| {
+        let client = "client_id: machine, grant_types: [client_credentials], token_endpoint_auth_method";
+        std::fs::write(&file, format!("clients: [{{ {client}: {members} }}]")).unwrap();
+        let mut settings = crate::op::fixture::settings("{}");
+        settings.clients_file = Some(file.clone());
+        settings
+    };
+    let secret = "0123456789abcdef".repeat(4);
+    for refused in [
+        "client_secret_jwt".to_owned(),
+        format!("client_secret_jwt, client_secret: '{}'", &secret[..63]),
+        format!("client_secret_jwt, client_secret_sha256: {}", registration_digest(&secret)),
+        format!("client_secret_basic, client_secret: '{secret}'"),
+    ] {
+        let settings = written(&refused);
+        assert_ne!(crate::op::client_file_faults(&settings), [], "{refused}");
+    }
+    let hs256 = "client_secret_jwt, token_endpoint_auth_signing_alg: HS256";
+    let settings = written(&format!("{hs256}, client_secret: '{}'", &secret[..32]));
+    assert_eq!(crate::op::client_file_faults(&settings), []);
+    let op = Op::open(crate::op::fixture::kit(), settings).await.unwrap();
+    let world = Macs { id: "machine".into(), secret: secret[..32].into(), op };
+    let assertion = world.assertion(MacAlgorithm::HS256, &world.secret, "j");
+    assert_eq!(world.send(&assertion).await.status(), StatusCode::OK);
+    let client = world.op.client("machine", world.op.now()).await.unwrap().unwrap();
+    assert!(!format!("{client:?}").contains(&world.secret), "never printed");
+    assert!(!serde_json::to_string(&*client).unwrap().contains(&world.secret), "never stored");
+}
+
+fn registration_digest(secret: &str) -> String {
+    crate::op::endpoint::registration::digest(secret)
+}
