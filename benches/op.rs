@@ -60,6 +60,7 @@ impl Bench {
         let peer = Peer {
             address: [192, 0, 2, 7].into(),
             certificate: None,
+            chain: Vec::new(),
             host: "op.example".into(),
             request_id: "bench".into(),
         };

@@ -2,6 +2,7 @@
 
 pub mod bell;
 pub mod cache;
+pub mod certificate;
 pub mod clock;
 pub mod encode;
 pub mod fetch;

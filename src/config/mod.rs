@@ -87,7 +87,8 @@ impl Config {
     pub fn named_hosts(&self) -> Vec<String> {
         let issuer = self.op.iter().filter_map(|op| op.issuer.split_once("://").map(|(_, rest)| rest));
         let routes = self.routes.iter().flat_map(|route| route.hosts.iter().map(String::as_str));
-        let all = issuer.chain(routes).chain(self.hosts.iter().map(String::as_str));
+        let mtls = self.op.iter().filter_map(|op| op.mtls.as_ref().map(op::settings::Mtls::host));
+        let all = issuer.chain(mtls).chain(routes).chain(self.hosts.iter().map(String::as_str));
         let mut hosts: Vec<String> =
             all.map(|written| semantic::host(written).trim_matches(['[', ']']).to_owned()).collect();
         hosts.sort();

@@ -46,6 +46,21 @@ fn front(config: &Config, found: &mut Vec<(String, String)>) {
             found.push((format!("front.redirect.listen[{nth}]"), says));
         }
     }
+    for (nth, address) in front.mtls.iter().flat_map(|mtls| mtls.listen.iter()).enumerate() {
+        let redirects =
+            front.redirect.as_ref().map(|redirect| redirect.listen.as_slice()).unwrap_or_default();
+        if address.port() != 0 && (front.listen.contains(address) || redirects.contains(address)) {
+            let says = format!("`{address}` is already listened on: take another port");
+            found.push((format!("front.mtls.listen[{nth}]"), says));
+        }
+    }
+    if front.mtls.as_ref().is_some_and(|mtls| mtls.listen.is_empty()) {
+        found.push(("front.mtls.listen".into(), "name at least one address, such as 0.0.0.0:8443".into()));
+    }
+    if front.mtls.is_none() && config.op.as_ref().is_some_and(|op| op.mtls.is_some()) {
+        let says = "no listener asks for client certificates: add `front.mtls`";
+        found.push(("op.mtls".into(), says.into()));
+    }
     for (nth, address) in front.listen.iter().enumerate() {
         if address.port() != 0 && front.listen.iter().take(nth).any(|other| other == address) {
             found.push((

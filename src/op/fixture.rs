@@ -67,6 +67,7 @@ pub(crate) fn peer() -> Peer {
     Peer {
         address: [192, 0, 2, 7].into(),
         certificate: None,
+        chain: Vec::new(),
         host: "op.example".into(),
         request_id: "request-1".into(),
     }

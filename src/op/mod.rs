@@ -49,6 +49,7 @@ pub use settings::Settings;
 pub use token::introspect::{Facts, Presented, Verdict};
 pub use token::life::{Dead, Hook, Life};
 
+use crate::base::certificate::Authorities;
 use crate::base::clock::Clock;
 use crate::base::fetch::Fetch;
 use crate::base::random::Random;
@@ -75,8 +76,10 @@ use token::refresh::RefreshKeys;
 pub struct Peer {
     /// The client's address, after trusted forwarding.
     pub address: IpAddr,
-    /// The client's certificate in DER, if it presented one.
-    pub certificate: Option<bytes::Bytes>,
+    /// The client's certificate in DER, if it presented one: of this very connection, never from a header.
+    pub certificate: Option<Bytes>,
+    /// What it sent besides, to lead to an authority.
+    pub chain: Vec<Bytes>,
     /// The authority the request was sent to: lower case, without default port.
     pub host: String,
     /// In every log line of this request, and on error pages.
@@ -151,12 +154,20 @@ pub struct Op {
     people: Arc<People>,
     salts: Arc<subject::Salts>,
     pages: Arc<Templates>,
+    /// Who vouches for the certificates of clients.
+    authorities: Option<Authorities>,
     /// Which endpoint answers at which path.
     paths: Arc<serve::Paths>,
     /// The metadata document, rendered once.
     metadata: Arc<OnceLock<Bytes>>,
     /// Which configuration this is: a verdict of another generation is judged again.
     generation: u64,
+}
+
+fn authorities(settings: &Settings) -> Result<Option<Authorities>, Fault> {
+    let Some(file) = settings.mtls.as_ref().and_then(|mtls| mtls.ca_file.as_ref()) else { return Ok(None) };
+    let fault = |why| Fault::Setting(format!("mtls.ca_file: {}: {why}", file.display()));
+    Authorities::read(file).map(Some).map_err(fault)
 }
 
 impl Op {
@@ -196,8 +207,10 @@ impl Op {
         let people = Arc::new(People::load(&settings, shared.kit.store.clone())?);
         let salts = Arc::new(subject::Salts::load(&settings)?);
         let pages = Arc::new(Templates::load(&settings)?);
+        let authorities = authorities(&settings)?;
         let (settings, paths, metadata) = (Arc::new(settings), Arc::default(), Arc::default());
-        let mut op = Op { shared, settings, clients, people, salts, pages, paths, metadata, generation };
+        let mut op =
+            Op { shared, settings, clients, people, salts, pages, authorities, paths, metadata, generation };
         op.paths = Arc::new(serve::Paths::of(&op));
         Ok(op)
     }
@@ -205,6 +218,11 @@ impl Op {
     /// Whether a request for `path` on the issuer's host is the provider's to answer: its endpoints and documents.
     pub fn owns(&self, path: &str) -> bool {
         serve::owns(self, path)
+    }
+
+    /// Whether `path` is also the provider's on the host of `op.mtls`: its endpoints for clients, and no page.
+    pub fn owns_at_mtls(&self, path: &str) -> bool {
+        self.settings.mtls.is_some() && serve::endpoint(self, path).is_some_and(binding::is_aliased)
     }
 
     /// Answers anything under the mount and the well-known paths. Cannot fail: what goes wrong is an answer too.

@@ -62,6 +62,11 @@ impl Paths {
     }
 }
 
+/// What answers at `path`.
+pub(super) fn endpoint(op: &Op, path: &str) -> Option<&'static dyn Endpoint> {
+    op.paths.find(path).map(|(endpoint, _)| endpoint)
+}
+
 pub(super) fn owns(op: &Op, path: &str) -> bool {
     let mount = op.settings.mount.as_str();
     path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

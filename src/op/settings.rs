@@ -6,6 +6,7 @@ mod dpop;
 mod faults;
 mod jwt_bearer;
 mod logout;
+mod mtls;
 mod par;
 mod paths;
 mod people;
@@ -28,6 +29,7 @@ pub use token_exchange::{Exchanger, TokenExchange};
 pub use webfinger::WebFinger;
 
 pub use dpop::{Dpop, Nonces};
+pub use mtls::Mtls;
 
 use crate::base::scalar::{Size, Span};
 use crate::jose::Algorithm;
@@ -88,6 +90,9 @@ pub struct Settings {
     /// Tokens bound to a key of their client's.
     #[serde(default)]
     pub dpop: Dpop,
+    /// Client certificates. Left out: none are asked for.
+    #[serde(default)]
+    pub mtls: Option<Mtls>,
     /// The subject type of clients that register none.
     #[serde(default)]
     pub subject_type: SubjectType,

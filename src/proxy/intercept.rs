@@ -24,7 +24,8 @@ pub(super) async fn ask(
     let exchange = Exchange::current();
     let peer = Peer {
         address: context.client,
-        certificate: exchange.and_then(|exchange| exchange.client_certificate.clone()),
+        certificate: exchange.as_ref().and_then(|exchange| exchange.client_certificate.clone()),
+        chain: exchange.map(|exchange| exchange.client_chain.clone()).unwrap_or_default(),
         host: context.authority.as_ref().map(|authority| authority.as_str().to_owned()).unwrap_or_default(),
         request_id: context.request_id.clone(),
     };

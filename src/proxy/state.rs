@@ -22,6 +22,8 @@ pub(super) struct State {
     pub op: Option<Op>,
     /// Host and port of the provider's issuer.
     pub issuer: Option<Authority>,
+    /// The same of its endpoints that take client certificates.
+    mtls: Option<Authority>,
     pub routes: Routes,
     pub pools: BTreeMap<String, Arc<Pool>>,
     pub trusted: Vec<IpNet>,
@@ -52,6 +54,7 @@ impl State {
         }
         let names = keep(Names::new(&settings.identity), "identity", &mut faults);
         let issuer = op.as_ref().and_then(|op| keep(authority(op), "op.issuer", &mut faults));
+        let mtls = op.as_ref().and_then(|op| keep(mtls(op).transpose(), "op.mtls.origin", &mut faults)?);
         let mut hosts = vec![];
         for (nth, host) in settings.hosts.iter().enumerate() {
             hosts.extend(keep(
@@ -66,7 +69,7 @@ impl State {
             return Err(faults);
         };
         // The issuer's own authority, with its port: no other port of that host is ours to answer for.
-        hosts.extend(issuer.as_ref().map(Pattern::only));
+        hosts.extend(issuer.iter().chain(&mtls).map(Pattern::only));
         let places = match before {
             Some(before) => before.places.limited(settings.limits.in_flight),
             None => Places::new(settings.limits.in_flight),
@@ -74,6 +77,7 @@ impl State {
         Ok(State {
             op,
             issuer,
+            mtls,
             routes: Routes::new(routes, hosts),
             pools,
             trusted: settings.trusted_proxies.clone(),
@@ -86,7 +90,9 @@ impl State {
 
     /// Whether a request to `authority` for `path` is the provider's to answer.
     pub fn is_ops(&self, authority: &Authority, path: &str) -> bool {
+        let aliased = || self.op.as_ref().filter(|_| self.mtls.as_ref() == Some(authority));
         self.issuers(authority).is_some_and(|op| op.owns(path))
+            || aliased().is_some_and(|op| op.owns_at_mtls(path))
     }
 
     /// The provider, if `authority` is its issuer's.
@@ -107,6 +113,11 @@ fn keep<T>(result: Result<T, String>, path: &str, faults: &mut Vec<Fault>) -> Op
 fn authority(op: &Op) -> Result<Authority, String> {
     let host = op.origin().split_once("://").map_or("", |(_, host)| host);
     Authority::parse(host).map_err(|says| format!("the issuer's host: {says}"))
+}
+
+fn mtls(op: &Op) -> Option<Result<Authority, String>> {
+    let mtls = op.settings().mtls.as_ref()?;
+    Some(Authority::parse(mtls.host()).map_err(|says| format!("the host: {says}")))
 }
 
 fn hsts(settings: &Settings) -> Option<HeaderValue> {

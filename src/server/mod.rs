@@ -158,7 +158,12 @@ pub fn run(loaded: Loaded, options: &Options) -> Result<(), Fault> {
     let mut front = loaded.config.front.clone();
     let mut listen = front.listen.clone();
     listen.extend(front.redirect.iter().flat_map(|redirect| redirect.listen.iter().copied()));
+    let redirects = listen.len() - front.listen.len();
+    listen.extend(front.mtls.iter().flat_map(|mtls| mtls.listen.iter().copied()));
     ports::settle(&mut listen)?;
+    if let Some(mtls) = &mut front.mtls {
+        mtls.listen = listen.split_off(front.listen.len() + redirects);
+    }
     let redirects = listen.split_off(front.listen.len());
     front.listen.clone_from(&listen);
     if let Some(redirect) = &mut front.redirect {
@@ -253,7 +258,8 @@ fn serve(
 
 async fn listening(reins: &Reins, front: &proxy::front::Settings) -> Result<(), Fault> {
     let redirects = front.redirect.iter().flat_map(|redirect| redirect.listen.iter());
-    let all: Vec<&SocketAddr> = front.listen.iter().chain(redirects).collect();
+    let mtls = front.mtls.iter().flat_map(|mtls| mtls.listen.iter());
+    let all: Vec<&SocketAddr> = front.listen.iter().chain(redirects).chain(mtls).collect();
     let wait = async {
         while !all.iter().all(|address| reins.listens(&address.to_string())) {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -289,6 +295,7 @@ fn announce(
             "pid": std::process::id(),
             "listen": front.listen,
             "redirect": redirects,
+            "mtls": front.mtls.as_ref().map(|mtls| mtls.listen.as_slice()).unwrap_or_default(),
             "whoami": running.whoami(),
             "control": config.server.control,
             "ca": authority,

@@ -14,7 +14,11 @@ pub fn build(running: &Arc<Running>, settings: &front::Settings) -> Server {
     let mut server = Server::new_with_opt_and_conf(None, conf(running.started()));
     server.bootstrap();
     let proxy = Arc::new(proxy::http_proxy(&server.configuration, running.edge().clone()));
+    let mtls = front::mtls_service(proxy.clone(), running.door().clone(), settings);
     server.add_service(front::service(proxy, running.door().clone(), settings));
+    if let Some(mtls) = mtls {
+        server.add_service(mtls);
+    }
     if let Some(redirect) = &settings.redirect {
         let asked = running.clone();
         let port = redirect.port;

@@ -11,6 +11,7 @@ pub fn needs_restart(started: &Config, new: &Config) -> Vec<&'static str> {
     let changed = [
         ("front.listen", started.front.listen != new.front.listen),
         ("front.redirect", redirect(started) != redirect(new)),
+        ("front.mtls", started.front.mtls != new.front.mtls),
         ("store", started.store != new.store),
         ("fetch", started.fetch != new.fetch),
         ("op", started.op.is_some() != new.op.is_some()),

@@ -14,6 +14,7 @@
 mod harness;
 
 mod bearer;
+mod bound;
 mod command_line;
 mod configs;
 mod crowd;

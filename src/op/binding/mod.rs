@@ -8,6 +8,7 @@ mod replay;
 mod target;
 
 pub(super) use dpop::Proved;
+pub(super) use mtls::{describe, is_aliased};
 
 use super::endpoint::Call;
 use super::error::{Code, Error, Result, invalid_request, unavailable};

@@ -5,6 +5,7 @@ use crate::base::clock::Timestamp;
 use crate::jose::jws::Audience;
 use crate::jose::{Algorithm, Expiry, Rules};
 use crate::op::Op;
+use crate::op::binding;
 use crate::op::endpoint::ENDPOINTS;
 use crate::op::error::{Result, invalid_request};
 use crate::op::record::client::Client;
@@ -48,6 +49,10 @@ pub(super) fn audience(op: &Op, path: &str) -> Vec<String> {
         let paths = serve::paths(op, *endpoint);
         if endpoint.name() == "token" || paths.iter().any(|known| known == path) {
             names.extend(paths.iter().map(|path| format!("{}{path}", op.origin())));
+            // RFC 8705 §5: the same endpoint where clients show certificates.
+            if let Some(mtls) = op.settings.mtls.as_ref().filter(|_| binding::is_aliased(*endpoint)) {
+                names.extend(paths.iter().map(|path| format!("{}{path}", mtls.origin)));
+            }
         }
     }
     names

@@ -6,13 +6,15 @@ mod client_secret_jwt;
 mod client_secret_post;
 mod none;
 mod private_key_jwt;
+mod self_signed_tls_client_auth;
+mod tls_client_auth;
 
 use super::endpoint::Call;
 use super::error::{Code, Error, Result, invalid_client, invalid_request};
 use super::record::client::Client;
 use super::request::params::Params;
 use super::throttle::Counter;
-use super::{Op, Peer};
+use super::{Op, Peer, Settings};
 use crate::base::clock::Timestamp;
 use crate::base::encode::base64url;
 use crate::base::secret::{equal, sha256};
@@ -56,6 +58,14 @@ pub trait ClientAuth: Sync + Send {
     fn name(&self) -> &'static str;
     /// The section that defines it.
     fn spec(&self) -> &'static str;
+    /// Whether it can be used under these settings.
+    fn is_offered(&self, _settings: &Settings) -> bool {
+        true
+    }
+    /// Whether the request holds nothing of it but a `client_id`. Which of these methods it is, the registration says.
+    fn is_bare(&self) -> bool {
+        false
+    }
     /// The client id these credentials claim, if they are of this method's form; nothing is proven yet.
     fn claims(&self, presented: &Credentials<'_>) -> Result<Option<String>>;
     /// Proves that they are the client's.
@@ -67,8 +77,15 @@ pub const METHODS: &[&dyn ClientAuth] = &[
     &client_secret_post::ClientSecretPost,
     &client_secret_jwt::ClientSecretJwt,
     &private_key_jwt::PrivateKeyJwt,
+    &tls_client_auth::TlsClientAuth,
+    &self_signed_tls_client_auth::SelfSignedTlsClientAuth,
     &none::None,
 ];
+
+/// The names of the methods that can be used under these settings.
+pub fn offered(settings: &Settings) -> impl Iterator<Item = &'static str> + '_ {
+    METHODS.iter().filter(|method| method.is_offered(settings)).map(|method| method.name())
+}
 
 /// The client that sent this request, proven by the one method it registered (RFC 6749 §2.3).
 ///
@@ -100,6 +117,7 @@ pub async fn authenticate(op: &Op, call: &Call<'_>, params: &Params) -> Result<A
         return Err(invalid_request("The client_id is not that of the credentials"));
     }
     let client = op.client(&client_id, call.now).await?;
+    let method = client.as_ref().map_or(method, |client| registered(op, method, client));
     let counted = client.as_ref().map_or("", |client| client.client_id.as_str());
     let counter = Counter::client(&op.settings.throttle, call.peer.address, counted);
     if let Some(seconds) = op.shared.throttle.used_up(&counter, call.now) {
@@ -111,6 +129,18 @@ pub async fn authenticate(op: &Op, call: &Call<'_>, params: &Params) -> Result<A
         op.shared.throttle.failed(&counter, call.now);
     }
     proven
+}
+
+/// RFC 8705 §2: what a request with a `client_id` alone stands for, the client's registration says.
+fn registered(op: &Op, claimed: &'static dyn ClientAuth, client: &Client) -> &'static dyn ClientAuth {
+    let name = client.metadata.token_endpoint_auth_method.as_str();
+    let fits = |method: &&&dyn ClientAuth| {
+        method.is_bare() && method.is_offered(&op.settings) && method.name() == name
+    };
+    match claimed.is_bare() {
+        true => METHODS.iter().find(fits).copied().unwrap_or(claimed),
+        false => claimed,
+    }
 }
 
 async fn prove(

@@ -19,6 +19,10 @@ impl ClientAuth for None {
         "https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication"
     }
 
+    fn is_bare(&self) -> bool {
+        true
+    }
+
     fn claims(&self, presented: &Credentials<'_>) -> Result<Option<String>> {
         let params = presented.params;
         let otherwise = presented.headers.contains_key(AUTHORIZATION)

@@ -5,8 +5,8 @@ use super::registration::metadata::{ASSERTION_ALGS, signing_algs};
 use super::{Call, Cors, ENDPOINTS, Endpoint, ErrorForm};
 use crate::jose::MacAlgorithm;
 use crate::op::Op;
-use crate::op::binding::dpop;
-use crate::op::client_auth::METHODS;
+use crate::op::binding::{self, dpop};
+use crate::op::client_auth;
 use crate::op::error::Result;
 use crate::op::grant::GRANTS;
 use crate::op::response_mode::MODES;
@@ -96,7 +96,7 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
     // RFC 9449 §5.1.
     add("dpop_signing_alg_values_supported", dpop::ALGS.iter().map(|alg| alg.name()).collect());
     add("claims_parameter_supported", true.into());
-    let methods: Vec<_> = METHODS.iter().map(|method| method.name()).collect();
+    let methods: Vec<_> = client_auth::offered(&op.settings).collect();
     let confidential: Vec<_> = methods.iter().filter(|method| **method != "none").collect();
     for (endpoint, offered) in [
         ("token_endpoint", json!(methods)),
@@ -109,6 +109,7 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
             ASSERTION_ALGS.into_iter().chain(MacAlgorithm::ALL.map(MacAlgorithm::name)).collect();
         add(&format!("{endpoint}_auth_signing_alg_values_supported"), json!(algs));
     }
+    binding::describe(op, &mut doc);
     doc
 }
 

@@ -40,6 +40,9 @@ impl Settings {
         self.jwt_bearer.faults(&self.issuer, &mut found);
         super::AuthorizationDetails::faults(self, &mut found);
         self.par.faults(&mut found);
+        if let Some(mtls) = &self.mtls {
+            mtls.faults(&self.issuer, &mut found);
+        }
         if self.dpop.nonce_lifetime.0 < Duration::from_secs(60) {
             found.push(("dpop.nonce_lifetime".into(), "must be at least 1m".into()));
         }
@@ -199,6 +202,9 @@ mod tests {
                 "claim_sources: [{ name: a, claims: [x], distributed: { endpoint: a } }]",
                 "claim_sources[0].distributed.endpoint",
             ),
+            ("mtls: { origin: 'https://op.example' }", "mtls.origin"),
+            ("mtls: { origin: 'https://op.example:8443/' }", "mtls.origin"),
+            ("mtls: { origin: 'http://op.example:8443' }", "mtls.origin"),
         ] {
             assert_eq!(paths(extra), [path], "{extra}");
         }

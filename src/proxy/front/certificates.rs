@@ -3,13 +3,17 @@
 //! The whole `rustls::ServerConfig` is swapped at a reload, and only if every file is sound. Files are read here and
 //! nowhere else; obtaining certificates (ACME) is somebody else's business.
 
+use super::client_certificates::Asking;
 use super::settings::{Certificate, Tls, Version};
 use crate::base::clock::Timestamp;
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, DnsName, PrivateKeyDer};
-use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -50,6 +54,8 @@ pub enum Fault {
 /// The certificates in use.
 pub struct Certificates {
     current: ArcSwap<rustls::ServerConfig>,
+    /// The same, asking for a certificate of the client's.
+    asking: ArcSwap<rustls::ServerConfig>,
     provider: Arc<CryptoProvider>,
     /// Kept across reloads, so that clients resume.
     tickets: Arc<dyn ProducesTickets>,
@@ -61,14 +67,16 @@ impl Certificates {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tickets =
             rustls::crypto::ring::Ticketer::new().map_err(|fault| vec![Fault::Tls(fault.to_string())])?;
-        let config = config(settings, now, &provider, &tickets)?;
-        Ok(Certificates { current: ArcSwap::from_pointee(config), provider, tickets })
+        let (current, asking) = configs(settings, now, &provider, &tickets)?;
+        let (current, asking) = (ArcSwap::from_pointee(current), ArcSwap::from_pointee(asking));
+        Ok(Certificates { current, asking, provider, tickets })
     }
 
     /// Reads the files again. On a fault those in use stay.
     pub fn reload(&self, settings: &Tls, now: Timestamp) -> Result<(), Vec<Fault>> {
-        let config = config(settings, now, &self.provider, &self.tickets)?;
-        self.current.store(Arc::new(config));
+        let (current, asking) = configs(settings, now, &self.provider, &self.tickets)?;
+        self.current.store(Arc::new(current));
+        self.asking.store(Arc::new(asking));
         Ok(())
     }
 
@@ -76,15 +84,36 @@ impl Certificates {
     pub fn current(&self) -> Arc<rustls::ServerConfig> {
         self.current.load_full()
     }
+
+    /// What the next handshake uses where client certificates are asked for.
+    pub fn asking(&self) -> Arc<rustls::ServerConfig> {
+        self.asking.load_full()
+    }
 }
 
-fn config(
+fn configs(
     settings: &Tls,
     now: Timestamp,
     provider: &Arc<CryptoProvider>,
     tickets: &Arc<dyn ProducesTickets>,
+) -> Result<(rustls::ServerConfig, rustls::ServerConfig), Vec<Fault>> {
+    let choice = Arc::new(Choice::read(&settings.certificates, now, provider)?);
+    let mut current = config(settings, choice.clone(), provider, WebPkiClientVerifier::no_client_auth())?;
+    // Stateless tickets under rotating keys; nothing of a session is kept here, and early data is never accepted.
+    current.ticketer = tickets.clone();
+    current.send_tls13_tickets = 1;
+    // Without tickets: each connection shows its certificate anew, and none of the other listeners' is resumed.
+    let mut asking = config(settings, choice, provider, Arc::new(Asking::new(provider)))?;
+    asking.send_tls13_tickets = 0;
+    Ok((current, asking))
+}
+
+fn config(
+    settings: &Tls,
+    choice: Arc<Choice>,
+    provider: &Arc<CryptoProvider>,
+    verifier: Arc<dyn ClientCertVerifier>,
 ) -> Result<rustls::ServerConfig, Vec<Fault>> {
-    let choice = Choice::read(&settings.certificates, now, provider)?;
     let versions: &[_] = match settings.min {
         Version::V12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         Version::V13 => &[&rustls::version::TLS13],
@@ -92,14 +121,11 @@ fn config(
     let mut config = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions)
         .map_err(|fault| vec![Fault::Tls(fault.to_string())])?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(choice));
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(choice);
     // RFC 7301 §3.2: a client that speaks neither gets `no_application_protocol`.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // Stateless tickets under rotating keys; nothing of a session is kept here, and early data is never accepted.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = tickets.clone();
-    config.send_tls13_tickets = 1;
     Ok(config)
 }
 

@@ -23,6 +23,8 @@ pub struct Exchange {
     pub server_name: Option<String>,
     /// The client's certificate (DER), if it was asked for and shown.
     pub client_certificate: Option<Bytes>,
+    /// The certificates it sent besides.
+    pub client_chain: Vec<Bytes>,
     pub(super) shutdown: ShutdownWatch,
 }
 

@@ -3,6 +3,7 @@
 //! once per exchange, inside a kill scope. What a request says is none of its business.
 
 mod certificates;
+mod client_certificates;
 mod connections;
 mod exchange;
 mod guarded;
@@ -37,6 +38,7 @@ use settings::{Limits, ProxyProtocol};
 use slots::Slots;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The front door's state, shared with whoever reloads, drains or measures it.
@@ -46,6 +48,8 @@ pub struct Door {
     slots: Arc<Slots>,
     connections: Arc<Connections>,
     tally: Tally,
+    /// Services that accept connections for it.
+    services: AtomicUsize,
 }
 
 /// What a reload may change. A connection keeps the rules it began under.
@@ -69,6 +73,7 @@ impl Door {
             slots: Arc::default(),
             connections: Arc::default(),
             tally: Tally::default(),
+            services: AtomicUsize::new(0),
         }))
     }
 
@@ -94,8 +99,31 @@ pub fn service<A>(app: Arc<A>, door: Arc<Door>, settings: &Settings) -> Service<
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
-    let mut service = Service::new("front door".to_owned(), Front { app, door });
-    listen(&mut service, &settings.listen);
+    serving("front door", app, door, &settings.listen, false)
+}
+
+/// The same on the addresses that ask for client certificates, if there are any.
+pub fn mtls_service<A>(app: Arc<A>, door: Arc<Door>, settings: &Settings) -> Option<Service<Front<A>>>
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let mtls = settings.mtls.as_ref()?;
+    Some(serving("mtls front door", app, door, &mtls.listen, true))
+}
+
+fn serving<A>(
+    name: &str,
+    app: Arc<A>,
+    door: Arc<Door>,
+    addresses: &[SocketAddr],
+    asks: bool,
+) -> Service<Front<A>>
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    door.services.fetch_add(1, Ordering::SeqCst);
+    let mut service = Service::new(name.to_owned(), Front { app, door, asks });
+    listen(&mut service, addresses);
     service
 }
 
@@ -120,13 +148,16 @@ fn listen<A>(service: &mut Service<A>, addresses: &[SocketAddr]) {
 pub struct Front<A> {
     app: Arc<A>,
     door: Arc<Door>,
+    /// For a client certificate.
+    asks: bool,
 }
 
 #[async_trait]
 impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let l4 = stream.into_any().downcast::<L4>().ok()?;
-        let connection = serve::Connection::new(self.app.clone(), self.door.clone(), shutdown.clone())?;
+        let (app, door) = (self.app.clone(), self.door.clone());
+        let connection = serve::Connection::new(app, door, self.asks, shutdown.clone())?;
         let run = self.door.connections.connection(connection.serve(*l4))?;
         run.await;
         None
@@ -134,7 +165,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
 
     /// pingora calls this once its accept loops have ended.
     async fn cleanup(&self) {
-        self.door.connections.stop_accepting();
+        if self.door.services.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.door.connections.stop_accepting();
+        }
     }
 }
 

@@ -39,20 +39,22 @@ pub(super) struct Connection<A> {
     app: Arc<A>,
     door: Arc<Door>,
     rules: Arc<Rules>,
+    /// Its listener asks for a client certificate.
+    asks: bool,
     slot: Slot,
     shutdown: ShutdownWatch,
 }
 
 impl<A: HttpServerApp + Send + Sync + 'static> Connection<A> {
     /// `None`: there is no slot left.
-    pub(super) fn new(app: Arc<A>, door: Arc<Door>, shutdown: ShutdownWatch) -> Option<Self> {
+    pub(super) fn new(app: Arc<A>, door: Arc<Door>, asks: bool, shutdown: ShutdownWatch) -> Option<Self> {
         door.tally.accepted.up();
         let rules = door.rules.load_full();
         let Some(slot) = door.slots.take(count(rules.limits.connections.get())) else {
             door.tally.full.up();
             return None;
         };
-        Some(Connection { app, door, rules, slot, shutdown })
+        Some(Connection { app, door, rules, asks, slot, shutdown })
     }
 
     pub(super) async fn serve(mut self, l4: L4) {
@@ -91,21 +93,24 @@ impl<A: HttpServerApp + Send + Sync + 'static> Connection<A> {
             tally.crowded.up();
             return None;
         }
-        let acceptor = Acceptor::from_server_config(self.door.certificates.current());
+        let certificates = &self.door.certificates;
+        let config = if self.asks { certificates.asking() } else { certificates.current() };
+        let acceptor = Acceptor::from_server_config(config);
         let failed = |fault: &pingora::BError| {
             tally.handshake_failed.up();
             tracing::debug!(%peer, %fault, "the TLS handshake failed");
         };
         let tls = acceptor.tls_handshake(l4).await.inspect_err(failed).ok()?;
         let (h2, handshake) = (matches!(tls.selected_alpn_proto(), Some(ALPN::H2)), tls.get_ssl());
+        let shown = handshake.and_then(|tls| tls.peer_cert_chain_der()).unwrap_or_default();
+        let mut shown = shown.iter().map(|certificate| Bytes::copy_from_slice(certificate));
         let exchange = Exchange {
             peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
             via,
             h2,
             server_name: handshake.and_then(|tls| tls.server_name()).map(str::to_owned),
-            client_certificate: handshake
-                .and_then(|tls| tls.peer_certificate_der())
-                .map(Bytes::copy_from_slice),
+            client_certificate: shown.next(),
+            client_chain: shown.collect(),
             shutdown: self.shutdown.clone(),
         };
         Some((tls, Arc::new(exchange)))

@@ -21,6 +21,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// A second listener without TLS that sends browsers to https.
     pub redirect: Option<Redirect>,
+    /// A further listener with TLS that asks clients for a certificate (RFC 8705; see `op.mtls`).
+    pub mtls: Option<Mtls>,
     pub tls: Tls,
     pub limits: Limits,
     /// Load balancers in front that tell the client's address in a PROXY header.
@@ -32,6 +34,7 @@ impl Default for Settings {
         Settings {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8000))],
             redirect: None,
+            mtls: None,
             tls: Tls::default(),
             limits: Limits::default(),
             proxy_protocol: ProxyProtocol::default(),
@@ -68,6 +71,12 @@ impl Settings {
             }
             taken.extend(redirect.listen.iter().map(|address| ("redirect.listen", address)));
         }
+        if let Some(mtls) = &self.mtls {
+            if mtls.listen.is_empty() {
+                fault("mtls.listen", "name at least one address, such as 0.0.0.0:8443");
+            }
+            taken.extend(mtls.listen.iter().map(|address| ("mtls.listen", address)));
+        }
         for (index, (path, address)) in taken.iter().enumerate() {
             let twice = taken.iter().take(index).any(|(_, other)| other == address);
             // Port 0 is another port each time.
@@ -93,6 +102,16 @@ pub struct Redirect {
 
 fn https() -> u16 {
     443
+}
+
+/// The listener that asks for client certificates. It serves the same hosts and routes, with the same certificates; a
+/// client that shows none is served as well. Any certificate is taken for what it is: proof of its key.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "MtlsListener")]
+pub struct Mtls {
+    /// Addresses to listen on, such as `0.0.0.0:8443`. Changing them needs a restart.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// Certificates and protocol versions.

@@ -5,6 +5,7 @@
 mod bearer;
 mod bound;
 mod forward;
+mod mtls;
 mod own;
 mod upstream;
 
@@ -47,6 +48,8 @@ const RESOURCE: &str = "https://api.example/";
 /// An edge that is open.
 struct House {
     address: SocketAddr,
+    /// Where client certificates are asked for.
+    mtls: SocketAddr,
     edge: Edge,
     op: Op,
     clock: Clock,
@@ -141,16 +144,22 @@ impl House {
         door_settings.tls.certificates = vec![front::settings::Certificate { cert, key, hosts: Vec::new() }];
         let (address, sockets) = listening();
         door_settings.listen = vec![address];
+        let (mtls, mtls_sockets) = listening();
+        door_settings.mtls = Some(front::settings::Mtls { listen: vec![mtls] });
         let door = Door::new(&door_settings, Timestamp(1_795_478_400)).unwrap();
         let connections = door.connections().clone();
         let app = Arc::new(http_proxy(&Arc::new(ServerConf::default()), edge.clone()));
         let (stop, watch) = watch::channel(false);
+        let mut asking = front::mtls_service(app.clone(), door.clone(), &door_settings).unwrap();
         let mut service = front::service(app, door, &door_settings);
+        let mtls_watch = watch.clone();
+        tokio::spawn(async move { asking.start_service(Some(mtls_sockets), mtls_watch, 1).await });
         tokio::spawn(async move { service.start_service(Some(sockets), watch, 1).await });
         let kept = edge.clone();
         tokio::spawn(async move { kept.keep().await });
         House {
             address,
+            mtls,
             edge,
             op,
             clock,

@@ -50,6 +50,18 @@ impl Client {
         Self::with_config(|builder| builder.with_root_certificates(roots).with_no_client_auth())
     }
 
+    /// The same, showing this certificate (with this key as PKCS #8) to whoever asks for one.
+    pub fn showing(ca: &Path, certificate: CertificateDer<'static>, key: Vec<u8>) -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(ca).unwrap() {
+            roots.add(certificate.unwrap()).unwrap();
+        }
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key).unwrap();
+        Self::with_config(|builder| {
+            builder.with_root_certificates(roots).with_client_auth_cert(vec![certificate], key).unwrap()
+        })
+    }
+
     fn with_config(
         finish: impl FnOnce(
             rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>,

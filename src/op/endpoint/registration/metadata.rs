@@ -114,7 +114,7 @@ pub(crate) fn validate(settings: &Settings, sent: &Map<String, Value>) -> Checke
         return refuse("application_type", "must be web or native");
     }
     flows(settings, &sent, &mut kept)?;
-    authentication(&sent, &mut kept)?;
+    authentication(settings, &sent, &mut kept)?;
     addresses(&sent, &mut kept)?;
     subject(settings, &sent, &mut kept)?;
     logout(&sent, &mut kept)?;
@@ -123,7 +123,7 @@ pub(crate) fn validate(settings: &Settings, sent: &Map<String, Value>) -> Checke
     // RFC 9396 §10.
     kept.authorization_details_types = distinct(sent.texts("authorization_details_types", 50)?);
     kept.authorization_details_types.retain(|name| settings.authorization_details.types.contains_key(name));
-    bound(&sent, &mut kept)?;
+    bound(settings, &sent, &mut kept)?;
     kept.id_token_signed_response_alg = match sent.text("id_token_signed_response_alg", 20)? {
         None => "RS256".into(),
         Some(alg) if signing_algs(settings).contains(&alg.as_str()) => alg,
@@ -187,11 +187,12 @@ fn flows(settings: &Settings, sent: &Sent<'_>, kept: &mut Metadata) -> Checked<(
     Ok(())
 }
 
-fn authentication(sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
+fn authentication(settings: &Settings, sent: &Sent<'_>, kept: &mut Metadata) -> Checked<()> {
     let method = sent.text("token_endpoint_auth_method", 50)?;
     let method = method.unwrap_or_else(|| "client_secret_basic".into());
-    if !client_auth::METHODS.iter().any(|known| known.name() == method) {
-        let offered: Vec<_> = client_auth::METHODS.iter().map(|known| known.name()).collect();
+    let mut offered = client_auth::offered(settings);
+    if !offered.any(|known| known == method) {
+        let offered: Vec<_> = client_auth::offered(settings).collect();
         return refuse("token_endpoint_auth_method", format!("must be one of {offered:?}"));
     }
     if method == "none" && kept.grant_types.iter().any(|grant| grant == "client_credentials") {
@@ -384,6 +385,11 @@ impl Sent<'_> {
             Some(Value::Array(_)) => self.texts(member, 100),
             _ => Ok(self.text(member, 2048)?.into_iter().collect()),
         }
+    }
+
+    /// Whether it was sent.
+    pub(super) fn has(&self, member: &str) -> bool {
+        self.0.get(member).is_some_and(|value| !value.is_null())
     }
 
     pub(super) fn flag(&self, member: &str) -> Checked<bool> {
