@@ -18,6 +18,7 @@ mod bound;
 mod command_line;
 mod configs;
 mod crowd;
+mod flows;
 mod forwarding;
 mod import;
 mod logout;

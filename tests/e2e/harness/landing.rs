@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::PrivateKeyDer;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -33,6 +34,8 @@ struct Told {
     count: watch::Sender<usize>,
     /// Whether answers are held back.
     holds: watch::Sender<bool>,
+    /// What is served at which path, instead of the small page.
+    published: Arc<Mutex<HashMap<String, String>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,7 +58,7 @@ impl Landing {
             .with_single_cert(vec![made.cert.der().clone()], key)
             .unwrap();
         let told =
-            Told { seen: Arc::default(), count: watch::Sender::new(0), holds: watch::Sender::new(false) };
+            Told { seen: Arc::default(), count: watch::Sender::new(0), holds: watch::Sender::new(false), published: Arc::default() };
         let mut landing = Self {
             port: 0,
             key_digest: key_digest(made.cert.der()),
@@ -66,6 +69,12 @@ impl Landing {
         };
         landing.up().await;
         landing
+    }
+
+    /// Serves `text` as JSON at `path` from now on; its address for the program, which resolves no names.
+    pub fn publish(&self, path: &str, text: &str) -> String {
+        self.told.published.lock().unwrap().insert(path.to_owned(), text.to_owned());
+        format!("https://127.0.0.1:{}{path}", self.port)
     }
 
     /// Listens (again).
@@ -137,6 +146,11 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, told: Told) {
 
 async fn answer(request: Request<Incoming>, told: Told) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (head, body) = request.into_parts();
+    let page = told.published.lock().unwrap().get(head.uri.path()).cloned();
+    if let Some(page) = page {
+        let response = Response::builder().header("content-type", "application/json");
+        return Ok(response.body(Full::new(page.into())).unwrap());
+    }
     let body = String::from_utf8_lossy(&body.collect().await?.to_bytes()).into_owned();
     let arrival = Arrival { method: head.method.to_string(), target: head.uri.to_string(), body };
     if !arrival.target.starts_with("/favicon") {
