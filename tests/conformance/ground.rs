@@ -1,8 +1,6 @@
 //! What a module stands on: a provider under `conf/conformance.yaml` with a scripted clock, the relying parties' sites, and
 //! a browser. The provider is a function here, so that a wait of a minute takes no time.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use oidcop_proxy::base::clock::{Clock, Timestamp};
@@ -28,7 +26,7 @@ pub const TOMAS: (&str, &str) = ("tomas", "three blind mice");
 const SITE: &str = "https://rp.example";
 
 /// The cookie that the provider's iframe reads.
-const BROWSER_STATE: &str = "__Host-oidcop-state";
+const BROWSER_STATE: &str = "__Host-oidcop_state";
 
 /// How a plan runs a module.
 #[derive(Clone, Copy, Debug)]
@@ -202,7 +200,6 @@ pub enum Sight {
     Arrived(Arrived),
 }
 
-#[derive(Debug)]
 pub struct Page {
     pub path: String,
     pub html: String,
@@ -294,7 +291,8 @@ impl Browser<'_> {
         let state = self.cookies.get(BROWSER_STATE).map_or("", String::as_str);
         let text = format!("{client_id} {SITE} {state} {salt}");
         let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-        format!("{}.{salt}", URL_SAFE_NO_PAD.encode(digest.as_ref()))
+        let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{digest}.{salt}")
     }
 
     /// From wherever `sight` is to the relying party, signing in and allowing where asked.
@@ -329,6 +327,14 @@ impl Sight {
             Sight::Arrived(arrived) => arrived,
             Sight::Page(page) => panic!("no answer to the client but a page: {page:?}"),
         }
+    }
+}
+
+/// What a person sees of it; the style is long.
+impl std::fmt::Debug for Page {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let main = self.html.split_once("<main>").map_or(self.html.as_str(), |(_, main)| main);
+        write!(f, "{} {} {main}", self.status, self.path)
     }
 }
 

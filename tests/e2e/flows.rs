@@ -7,12 +7,15 @@ use crate::harness::{House, Server};
 use crate::walkthrough::ALICE;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::fs;
 use tempfile::TempDir;
 
 /// The quickstart with everything on that is off by default.
 fn everything() -> Server {
     let house = House::new("quickstart");
-    house.edit(|text| text.replacen("    registration: open\n", &format!("    registration: open\n{MORE}"), 1));
+    house.edit(|text| {
+        text.replacen("    registration: open\n", &format!("    registration: open\n{MORE}"), 1)
+    });
     house.start()
 }
 
@@ -59,8 +62,8 @@ fn judge(server: &Server, name: &str, found: &Value, subjects: &mut BTreeSet<Str
 
 #[tokio::test(flavor = "multi_thread")]
 async fn openid_client_completes_every_flow_it_speaks() {
-    let server = everything();
-    let landing = Landing::known_to(&server).await;
+    let landing = Landing::start().await;
+    let server = everything(&landing);
     let mut script = Script::node("openid_client_flows.mjs", &told(&server, &landing));
     let found = through(&server, &landing, &mut script).await;
     let mut subjects = BTreeSet::new();
@@ -83,8 +86,8 @@ async fn openid_client_completes_every_flow_it_speaks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn idpyoidc_completes_every_response_type() {
-    let server = everything();
-    let landing = Landing::known_to(&server).await;
+    let landing = Landing::start().await;
+    let server = everything(&landing);
     let home = TempDir::new().unwrap();
     let mut script = Script::python("idpyoidc", "idpyoidc_flows.py", &told(&server, &landing), home.path());
     let found = through(&server, &landing, &mut script).await;
