@@ -187,7 +187,7 @@ pub async fn server_rotate_keys(ground: &Ground) {
     let party = Party::register(ground).await;
     let before = party.keys().await;
     let old = party.flow(&mut Browser::new(ground), &[]).await;
-    let rotate = serde_json::from_value::<Command>(json!({"command": "key_rotate"}));
+    let rotate = serde_json::from_value::<Command>(json!({"command": "key-rotate"}));
     ground.op.administer(rotate.unwrap()).await.unwrap();
     let after = party.keys().await;
     check_keys(&after);
