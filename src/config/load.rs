@@ -131,4 +131,6 @@ fn seed_faults(config: &Config) -> Vec<Fault> {
 }
 
 #[cfg(test)]
+mod soup;
+#[cfg(test)]
 mod tests;

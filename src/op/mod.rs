@@ -29,6 +29,10 @@ mod seal;
 mod serve;
 mod session_state;
 pub mod settings;
+#[cfg(test)]
+mod soup;
+#[cfg(test)]
+mod soup;
 mod subject;
 mod throttle;
 mod token;

@@ -189,3 +189,23 @@ fn loopback_hosts_are_recognised_however_they_are_written() {
         assert!(!is_loopback_host(host), "{host}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn what_may_be_registered_reads_alike_for_everybody(
+        scheme in proptest::sample::select(&["https://", "http://", "com.example.app:/", "javascript:", "", "//"][..]),
+        rest in "([a-z0-9.:@/?&=%#\\\\ \\[\\]_-]|\\PC){0,40}",
+    ) {
+        let uri = format!("{scheme}{rest}");
+        let Some(kind) = redirect(&uri) else { return Ok(()) };
+        proptest::prop_assert!(!uri.contains(['#', '\\', ' ', '@']) || kind == Redirect::PrivateUse || !uri.contains('#'), "{uri}");
+        let parsed = url::Url::parse(&uri).unwrap();
+        proptest::prop_assert!(parsed.fragment().is_none() && parsed.username().is_empty(), "{uri}");
+        proptest::prop_assert!(!["javascript", "data", "file", "vbscript", "blob"].contains(&parsed.scheme()), "{uri}");
+        if kind != Redirect::PrivateUse {
+            let host = parsed.host_str().unwrap();
+            proptest::prop_assert!(uri.to_lowercase().contains(host), "{uri} goes to {host}");
+            proptest::prop_assert!(parsed.path() == "/" || uri.contains(parsed.path()), "{uri} has the path {}", parsed.path());
+        }
+    }
+}
