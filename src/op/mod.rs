@@ -31,8 +31,6 @@ mod session_state;
 pub mod settings;
 #[cfg(test)]
 mod soup;
-#[cfg(test)]
-mod soup;
 mod subject;
 mod throttle;
 mod token;
