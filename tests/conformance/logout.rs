@@ -223,7 +223,7 @@ pub async fn backchannel_rp_initiated_logout(ground: &Ground) {
     let all = [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", BYE), ("state", STATE)];
     let sight = it.end_session(&all).await;
     back(sight, &[("state", STATE)]);
-    ground.op.tend(ground.clock.now(), 100).await.unwrap();
+    while ground.op.deliver().await.unwrap() {}
     let posted = ground.sites.posted.lock().unwrap().clone();
     let [(to, body)] = posted.as_slice() else { panic!("{posted:?}") };
     assert_eq!(to, uri);
