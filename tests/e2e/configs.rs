@@ -17,7 +17,7 @@ fn places(said: &str, file: &str) -> Vec<(u32, u32, String)> {
 
 #[test]
 fn check_passes_every_configuration_that_ships() {
-    for config in ["quickstart", "edge", "op-only"] {
+    for config in ["quickstart", "edge", "op-only", "conformance"] {
         let house = House::new(config);
         let output = house.run(&["check"]);
         let said = text(&output.stdout) + &text(&output.stderr);
