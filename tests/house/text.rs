@@ -19,7 +19,8 @@ impl Text {
 
     /// The code without its tests: nothing of a file of tests, and of others what stands above their `mod tests`.
     pub fn production(&self) -> Vec<String> {
-        let tests = ["tests.rs", "fixture.rs", "contract.rs", "soup.rs"].iter().any(|name| self.path.ends_with(name));
+        let tests =
+            ["tests.rs", "fixture.rs", "contract.rs", "soup.rs"].iter().any(|name| self.path.ends_with(name));
         if tests || self.path.contains("/tests/") || self.path.starts_with("tests/") {
             return Vec::new();
         }

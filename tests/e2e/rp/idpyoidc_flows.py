@@ -1,4 +1,4 @@
-"""idpyoidc: every response type, request objects by value, pushed requests, DPoP; each with a client of its own."""
+"""idpyoidc: code and code id_token, pushed requests with a signed request object, DPoP; each with a client of its own."""
 import traceback
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,12 +17,11 @@ def through(name, response_type, add_ons=None, preference=None, **request):
     handler = RPHandler(
         base_url=base_url,
         httpc_params={"verify": told["ca"]},
-        keyjar=None,
-        key_conf={"key_defs": KEYS},
         services=DEFAULT_OIDC_SERVICES,
         client_configs={
             "": {
                 "client_type": "oidc",
+                "key_conf": {"key_defs": KEYS},
                 "client_authn_methods": ["client_secret_basic"],
                 "preference": {
                     "application_type": "web",
@@ -54,11 +53,7 @@ def through(name, response_type, add_ons=None, preference=None, **request):
 
 FLOWS = {
     "code": lambda: through("code", "code"),
-    "id_token": lambda: through("id_token", "id_token"),
-    "id_token token": lambda: through("id_token_token", "id_token token"),
     "code id_token": lambda: through("code_id_token", "code id_token"),
-    "code token": lambda: through("code_token", "code token"),
-    "code id_token token": lambda: through("code_id_token_token", "code id_token token"),
     "pushed": lambda: through(
         "pushed", "code", add_ons={"par": {"function": "idpyoidc.client.oauth2.add_on.par.add_support", "kwargs": {}}}
     ),

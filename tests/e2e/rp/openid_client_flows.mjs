@@ -66,7 +66,7 @@ async function request(scope = "openid email api") {
 }
 
 const arrivedAs = ({ arrived, posted }) =>
-  posted === undefined
+  posted == null
     ? new URL(arrived)
     : new Request(arrived, {
         method: "POST",

@@ -1,0 +1,53 @@
+"""oidcrp: the response types that put tokens into the front channel, each with a client of its own."""
+import traceback
+from urllib.parse import parse_qsl, urlsplit
+
+from oidcrp.defaults import DEFAULT_OIDC_SERVICES
+from oidcrp.rp_handler import RPHandler
+
+import steps
+
+told = steps.told()
+
+
+def through(response_type):
+    """A whole flow; what it brought."""
+    handler = RPHandler(
+        f"{told['base_url']}/{response_type.replace(' ', '_')}",
+        httpc_params={"verify": told["ca"]},
+        services=DEFAULT_OIDC_SERVICES,
+        client_configs={
+            "": {
+                "client_preferences": {
+                    "application_name": "rphandler",
+                    "application_type": "web",
+                    "response_types": [response_type],
+                    "grant_types": ["authorization_code", "implicit"],
+                    "scope": ["openid", "email"],
+                    "token_endpoint_auth_method": "client_secret_basic",
+                },
+                "add_ons": {},
+            }
+        },
+    )
+    begun = handler.begin(told["issuer"], req_args={"scope": ["openid", "email"], "response_type": response_type})
+    arrived = urlsplit(steps.visit(begun["url"]))
+    assert arrived.fragment, arrived
+    result = handler.finalize(told["issuer"], dict(parse_qsl(arrived.fragment)))
+    assert "error" not in result, result
+    client_id = handler.get_client_from_session_key(result["state"]).client_get("service_context").get("client_id")
+    id_token = result["id_token"].to_dict()
+    # Without an access token there is no userinfo: what the person is called stands in the ID token.
+    userinfo = result["userinfo"].to_dict() if result.get("userinfo") else id_token
+    assert "email" in userinfo, userinfo
+    [id_token["aud"]] = id_token["aud"] if isinstance(id_token["aud"], list) else [id_token["aud"]]
+    return {"client_id": client_id, "id_token": id_token, "userinfo": userinfo}
+
+
+found = {}
+for name in ["id_token", "id_token token", "code id_token", "code token", "code id_token token"]:
+    try:
+        found[name] = through(name)
+    except Exception:  # whatever went wrong is told by the flow's name
+        found[name] = {"failed": traceback.format_exc()}
+steps.done(**found)
