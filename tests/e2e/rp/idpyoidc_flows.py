@@ -1,4 +1,5 @@
-"""idpyoidc: code and code id_token, pushed requests with a signed request object, DPoP; each with a client of its own."""
+"""idpyoidc: code, code id_token, DPoP; each with a client of its own. (Its pushed requests take the 201 of RFC 9126 §2.2 for a
+failure.)"""
 import traceback
 from urllib.parse import parse_qsl, urlsplit
 
@@ -54,9 +55,6 @@ def through(name, response_type, add_ons=None, preference=None, **request):
 FLOWS = {
     "code": lambda: through("code", "code"),
     "code id_token": lambda: through("code_id_token", "code id_token"),
-    "pushed": lambda: through(
-        "pushed", "code", add_ons={"par": {"function": "idpyoidc.client.oauth2.add_on.par.add_support", "kwargs": {}}}
-    ),
     "dpop": lambda: through(
         "dpop",
         "code",

@@ -1,4 +1,4 @@
-"""oidcrp: the response types that put tokens into the front channel, each with a client of its own."""
+"""oidcrp: the response types that put tokens into the front channel (it registers no redirect URI for `code id_token`), each with a client of its own."""
 import traceback
 from urllib.parse import parse_qsl, urlsplit
 
@@ -36,16 +36,22 @@ def through(response_type):
     result = handler.finalize(told["issuer"], dict(parse_qsl(arrived.fragment)))
     assert "error" not in result, result
     client_id = handler.get_client_from_session_key(result["state"]).client_get("service_context").get("client_id")
-    id_token = result["id_token"].to_dict()
+    # The library does not redeem the code of `code token`, so there no ID token is seen.
+    id_token = plain(result["id_token"])
     # Without an access token there is no userinfo: what the person is called stands in the ID token.
-    userinfo = result["userinfo"].to_dict() if result.get("userinfo") else id_token
+    userinfo = plain(result.get("userinfo")) or id_token
     assert "email" in userinfo, userinfo
-    [id_token["aud"]] = id_token["aud"] if isinstance(id_token["aud"], list) else [id_token["aud"]]
+    if id_token:
+        [id_token["aud"]] = id_token["aud"] if isinstance(id_token["aud"], list) else [id_token["aud"]]
     return {"client_id": client_id, "id_token": id_token, "userinfo": userinfo}
 
 
+def plain(message):
+    return message.to_dict() if hasattr(message, "to_dict") else message
+
+
 found = {}
-for name in ["id_token", "id_token token", "code id_token", "code token", "code id_token token"]:
+for name in ["id_token", "id_token token", "code token", "code id_token token"]:
     try:
         found[name] = through(name)
     except Exception:  # whatever went wrong is told by the flow's name
