@@ -10,11 +10,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use tempfile::TempDir;
 
-/// The quickstart with everything on that is off by default.
-fn everything() -> Server {
+/// The quickstart with everything on that is off by default; what is published at `landing` can be fetched.
+fn everything(landing: &Landing) -> Server {
     let house = House::new("quickstart");
+    fs::write(house.path("landing.pem"), &landing.certificate).unwrap();
     house.edit(|text| {
-        text.replacen("    registration: open\n", &format!("    registration: open\n{MORE}"), 1)
+        let text = text.replacen("    registration: open\n", &format!("    registration: open\n{MORE}"), 1);
+        text.replacen("ca_file: certs/ca.pem", "ca_file: landing.pem", 1)
     });
     house.start()
 }

@@ -57,8 +57,12 @@ impl Landing {
             .with_no_client_auth()
             .with_single_cert(vec![made.cert.der().clone()], key)
             .unwrap();
-        let told =
-            Told { seen: Arc::default(), count: watch::Sender::new(0), holds: watch::Sender::new(false), published: Arc::default() };
+        let told = Told {
+            seen: Arc::default(),
+            count: watch::Sender::new(0),
+            holds: watch::Sender::new(false),
+            published: Arc::default(),
+        };
         let mut landing = Self {
             port: 0,
             key_digest: key_digest(made.cert.der()),
