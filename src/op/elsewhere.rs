@@ -41,6 +41,14 @@ pub fn client_entry_faults(settings: &Settings, entry: &Map<String, Value>) -> V
     below(clients::seed(settings, "", entry).err().unwrap_or_default())
 }
 
+/// Whether such a client needs its secret itself, not its digest: something of it is signed or encrypted with it.
+pub fn needs_secret_itself(settings: &Settings, entry: &Map<String, Value>) -> bool {
+    let secrets = ["client_id", "client_secret", "client_secret_sha256"];
+    let members = entry.iter().filter(|(name, _)| !secrets.contains(&name.as_str()));
+    let members = members.map(|(name, value)| (name.clone(), value.clone())).collect();
+    metadata::validate(settings, &members).is_ok_and(|kept| kept.least_secret().is_some())
+}
+
 /// What is wrong with an entry of a people file, likewise.
 pub fn user_entry_faults(entry: &Map<String, Value>) -> Vec<(String, String)> {
     below(directory::entry_faults(entry))

@@ -338,6 +338,17 @@ impl Client<'_, '_> {
             }
             _ => {}
         }
+        const ALG: &str = "token_endpoint_auth_signing_alg";
+        if entry.get(METHOD).is_some_and(|method| method == "client_secret_jwt") && !entry.contains_key(ALG) {
+            // What cryptojwt signs with unless it is told otherwise. Any of them would ask for a longer secret than
+            // oidc-op gave out (RFC 7518 §3.2).
+            entry.insert(ALG.into(), "HS256".into());
+            self.say(
+                ALG,
+                Outcome::Changed,
+                "`HS256`, as oidc-op's relying parties do it unless they are told otherwise",
+            );
+        }
     }
 
     /// Takes out what the provider refuses, until it refuses nothing.
@@ -347,6 +358,14 @@ impl Client<'_, '_> {
         mut entry: Map<String, Value>,
     ) -> Result<Map<String, Value>, String> {
         for _ in 0..ATTEMPTS {
+            if op::needs_secret_itself(settings, &entry)
+                && entry.shift_remove("client_secret_sha256").is_some()
+            {
+                let secret = self.record.members.get("client_secret").cloned().unwrap_or_default();
+                entry.insert("client_secret".into(), secret);
+                let says = "stands in clients.yaml itself: something is signed or encrypted with it";
+                self.say("client_secret", Outcome::Changed, says);
+            }
             let faults = op::client_entry_faults(settings, &entry);
             let Some((member, says)) = faults.into_iter().next() else { return Ok(entry) };
             let kept = entry.get(&member).and_then(Value::as_array).cloned();

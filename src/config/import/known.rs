@@ -11,6 +11,7 @@ const TRUE_METADATA: &str = "what is offered follows from what works: the metada
 const NO_EFFECT: &str = "had no effect in oidc-op either";
 const TOKEN_KEYS: &str =
     "codes and opaque tokens are random handles here, without keys; those of the old provider end with it";
+const TOLD: &str = "clients are told of a logout at the addresses they registered for it";
 const LOGS: &str = "logging is set by `server.log`, `server.access_log` and `server.audit_log`";
 const METHODS: &str = "a client authenticates by the one method it registered, at every endpoint";
 
@@ -99,6 +100,10 @@ const INNER: &[Row] = &[
         Ignored,
         "a client reads its registration at the address that registration answered with (RFC 7592)",
     ),
+    ("endpoint.*.kwargs.frontchannel_logout_supported", Taken, TOLD),
+    ("endpoint.*.kwargs.frontchannel_logout_session_supported", Taken, TOLD),
+    ("endpoint.*.kwargs.backchannel_logout_supported", Taken, TOLD),
+    ("endpoint.*.kwargs.backchannel_logout_session_supported", Taken, TOLD),
     (
         "endpoint.end_session.kwargs",
         Ignored,

@@ -67,6 +67,9 @@ fn endpoints(draft: &mut Draft<'_>, layout: &Layout<'_>) {
         let pushed = kind.ends_with("PushedAuthorization").then_some(&("", "par"));
         let Some((_, ours)) = pushed.or(by_name) else { continue };
         registration |= *ours == "registration";
+        if *ours == "par" {
+            pushed_lifetime(draft, &at);
+        }
         let Some(path) = at.find(&["path"]) else { continue };
         let Some(written) = path.text() else {
             draft.faulty(&path, "must be a text");
@@ -282,7 +285,10 @@ fn capabilities(draft: &mut Draft<'_>, info: &At<'_>) {
             false => draft.changed(&at, format!("not offered: {}", missing.join(", "))),
         }
     };
-    compare(info.find(&["capabilities", "grant_types_supported"]), &offered.grants);
+    // oidc-op named this one and never had it; here it needs issuers that are trusted.
+    let grants: Vec<&str> =
+        offered.grants.iter().copied().filter(|name| !name.ends_with(":jwt-bearer")).collect();
+    compare(info.find(&["capabilities", "grant_types_supported"]), &grants);
     compare(info.find(&["capabilities", "response_types_supported"]), &offered.response_types);
     compare(info.find(&["capabilities", "subject_types_supported"]), &["public", "pairwise"]);
     compare(
@@ -290,6 +296,39 @@ fn capabilities(draft: &mut Draft<'_>, info: &At<'_>) {
         &offered.response_modes,
     );
     response_types(draft, info, &offered.response_types);
+    request_objects(draft, info);
+}
+
+/// OpenID Connect Core §6.
+fn request_objects(draft: &mut Draft<'_>, info: &At<'_>) {
+    let of = |name: &str| {
+        let authorization = info.find(&["endpoint", "authorization", "kwargs", name]);
+        authorization.or_else(|| info.find(&["capabilities", name]))
+    };
+    if let Some(at) = of("request_parameter_supported") {
+        let says = "request objects are taken if they are signed; oidc-op took unsigned ones too: `op.request_object.unsigned`";
+        draft.changed(&at, says);
+    }
+    if let Some(at) = of("request_uri_parameter_supported") {
+        let by_reference = at.value.as_bool().unwrap_or(true);
+        draft.taken(&at, format!("`op.request_object.by_reference: {by_reference}`"));
+        draft.set("request_object", "by_reference", by_reference.into());
+    }
+}
+
+/// RFC 9126 §2.2: how long a pushed request lives. oidc-op never ended one.
+fn pushed_lifetime(draft: &mut Draft<'_>, endpoint: &At<'_>) {
+    let Some(at) = endpoint.find(&["kwargs", "ttl"]) else { return };
+    let Some(seconds) = at.seconds().filter(|seconds| *seconds > 0) else {
+        return draft.changed(&at, "is no lifetime in seconds: `op.par.lifetime` stays as it is by default");
+    };
+    let kept = seconds.clamp(5, 600);
+    let span = Span::secs(kept.unsigned_abs()).to_string();
+    match kept == seconds {
+        true => draft.taken(&at, format!("`op.par.lifetime`: {span}")),
+        false => draft.changed(&at, format!("`op.par.lifetime`: {span}, which is what is allowed")),
+    }
+    draft.set("par", "lifetime", span.into());
 }
 
 /// The response types that were listed, under the names they have here.

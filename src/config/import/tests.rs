@@ -318,3 +318,30 @@ fn a_dry_run_hashes_nothing_and_what_is_there_is_not_written_over() {
     let mut shown = text.lines().filter(|line| !line.contains("_file") && !line.contains("import"));
     assert!(shown.any(|line| line.contains("https://127.0.0.1:5000")));
 }
+
+#[test]
+fn pushed_requests_and_request_objects_follow_their_settings() {
+    let endpoint = json!({
+        "pushed": { "path": "pushed_authorization", "class": "oidcop.oauth2.pushed_authorization.PushedAuthorization", "kwargs": { "ttl": 3600 } },
+        "authorization": { "path": "authorization", "class": "x", "kwargs": { "request_parameter_supported": true, "request_uri_parameter_supported": false } },
+    });
+    let import = of(&bare(&json!({ "endpoint": endpoint })), &[]).unwrap();
+    let op = &yaml(&import, CONFIGURATION)["op"];
+    assert_eq!(op["paths"]["par"], json!(["/pushed_authorization"]));
+    assert_eq!(
+        (&op["par"]["lifetime"], &op["request_object"]["by_reference"]),
+        (&json!("10m"), &json!(false))
+    );
+    assert_eq!(line(&import, "config.json", "op.server_info.endpoint.pushed.kwargs.ttl").0, Outcome::Changed);
+}
+
+#[test]
+fn a_client_that_signs_with_its_secret_keeps_the_secret_itself() {
+    let clients = json!({ "mac": {
+        "client_secret": "s".repeat(56), "redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "client_secret_jwt",
+    } });
+    let import = of(&bare(&json!({ "cdb": clients })), &[]).unwrap();
+    let client = &yaml(&import, "clients.yaml")["clients"][0];
+    assert_eq!(client["client_secret"], "s".repeat(56), "{}", import.report);
+    assert!(client["client_secret_sha256"].is_null());
+}
