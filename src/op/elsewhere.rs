@@ -64,6 +64,11 @@ pub fn claim_fault(name: &str, value: &Value) -> Option<&'static str> {
     directory::claim_fault(name, value)
 }
 
+/// Whether a claim is the provider's to say (`sub`, `iss` …), not a person's.
+pub fn is_reserved_claim(name: &str) -> bool {
+    super::claims::is_reserved(name)
+}
+
 /// What is wrong with a password's hash in a people file, if anything.
 pub fn password_fault(hash: &str) -> Option<&'static str> {
     password::fault(hash)

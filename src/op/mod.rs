@@ -44,8 +44,8 @@ pub use clients::{SeedFault, client_file_faults};
 pub use cookie::COOKIES;
 pub use directory::{account_of, user_file_faults};
 pub use elsewhere::{
-    Offered, claim_fault, client_entry_faults, is_client_member, needs_secret_itself, password_fault,
-    standard_claims, user_entry_faults,
+    Offered, claim_fault, client_entry_faults, is_client_member, is_reserved_claim, needs_secret_itself,
+    password_fault, standard_claims, user_entry_faults,
 };
 pub use settings::Settings;
 pub use token::introspect::{Facts, Presented, Verdict};

@@ -40,12 +40,10 @@ const NEEDLESS: [(&str, &str); 9] = [
 ];
 
 /// Members that meant something there and mean something else here.
-const DIFFERENT: [(&str, &str); 7] = [
+const DIFFERENT: [(&str, &str); 5] = [
     ("pkce_essential", "PKCE is required of public clients; others may use it"),
     ("revoke_refresh_on_issue", "a refresh token is always replaced when it is used"),
     ("token_usage_rules", "lifetimes are the provider's (`op.lifetimes`) or a resource's"),
-    ("add_claims", "claims are released by scopes and by the claims parameter"),
-    ("scopes_to_claims", "scopes release the same claims to every client: see `op.scopes`"),
     ("scopes_supported", "see allowed_scopes"),
     ("response_types_supported", "see response_types"),
 ];
@@ -154,6 +152,7 @@ pub fn translate(draft: &mut Draft<'_>, info: &At<'_>, settings: &op::Settings, 
         let mut client = Client { id: &id, record: &record, draft: &mut *draft, taken: Vec::new() };
         match client.entry(settings, default.as_deref()) {
             Ok(entry) => {
+                super::claims::of_client(client.draft, &id, &record);
                 let says = format!("client {id}: {}", client.taken.join(", "));
                 draft.report.say(&record.file, &record.place, Outcome::Taken, says);
                 entries.push(Value::Object(entry));
@@ -255,7 +254,8 @@ impl Client<'_, '_> {
         };
         match name {
             "client_id" | "client_secret" => self.taken.push(name.into()),
-            "client_secret_expires_at" => {}
+            // Told of when the client is taken.
+            "client_secret_expires_at" | "scopes_to_claims" | "add_claims" => {}
             "redirect_uris" | "post_logout_redirect_uris" | "request_uris" | "post_logout_redirect_uri" => {
                 let listed = matches!(value, Value::Array(items) if name != "post_logout_redirect_uri" || items.first().is_some_and(Value::is_array));
                 let items =

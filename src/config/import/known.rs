@@ -63,19 +63,9 @@ const INNER: &[Row] = &[
     (
         "endpoint.introspection.kwargs",
         Changed,
-        "an introspection answer has the members of RFC 7662 and no claims of people",
+        "an introspection answer has the members of RFC 7662, and of people what `op.claims.introspection` says",
     ),
     ("endpoint.userinfo.kwargs.add_claims_by_scope", Taken, "scopes release claims at userinfo"),
-    (
-        "endpoint.userinfo.kwargs.base_claims",
-        Changed,
-        "claims are released by scopes and by the claims parameter; give the scope these claims in `op.scopes`",
-    ),
-    (
-        "endpoint.userinfo.kwargs.always_add_claims",
-        Changed,
-        "claims are released by scopes and by the claims parameter; give the scope these claims in `op.scopes`",
-    ),
     (
         "endpoint.userinfo.kwargs.enable_claims_per_client",
         Changed,
@@ -138,11 +128,6 @@ const INNER: &[Row] = &[
     ("template_loader", Ignored, OWN_PAGES),
     ("token_handler_args.jwks_file", Ignored, TOKEN_KEYS),
     ("token_handler_args.jwks_def", Ignored, TOKEN_KEYS),
-    (
-        "token_handler_args.id_token.kwargs.base_claims",
-        Changed,
-        "an ID token of the code flow carries these claims if the client asks for them with the claims parameter; userinfo has them",
-    ),
     ("token_handler_args.id_token.kwargs", Ignored, TRUE_METADATA),
     (
         "token_handler_args.token.kwargs.aud",

@@ -1,6 +1,7 @@
 //! Coming from oidc-op: its configuration, people, clients, keys and subjects as ours, and a report of every key that was
 //! met. Pure but for reading the old files; sessions and tokens of the old provider are not taken.
 
+mod claims;
 mod clients;
 mod django;
 mod draft;
@@ -125,6 +126,7 @@ pub fn oidc_op(options: &Options, random: &Random) -> Result<Import, String> {
         to_do: Vec::new(),
     };
     provider::translate(&mut draft, &layout);
+    claims::translate(&mut draft, &layout.info);
     let settings = settings(&draft).map_err(named)?;
     front::translate(&mut draft, &layout);
     keys::translate(&mut draft, &layout.info);

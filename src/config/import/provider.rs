@@ -208,15 +208,18 @@ fn scopes(draft: &mut Draft<'_>, info: &At<'_>) {
 /// A scope and the claims it released.
 pub fn own_scope(draft: &mut Draft<'_>, scope: &str, at: &At<'_>) {
     let standard = op::standard_claims(scope);
-    let made = ["sub", "iss"];
-    let claims: Vec<&str> = at.texts().into_iter().filter(|claim| !made.contains(claim)).collect();
+    let claims: Vec<&str> = at.texts().into_iter().filter(|claim| !op::is_reserved_claim(claim)).collect();
     let own: Vec<&str> = claims.iter().copied().filter(|claim| !standard.contains(claim)).collect();
     let missing = standard.iter().any(|claim| !claims.contains(claim));
     let known = !standard.is_empty() || ["openid", "offline_access"].contains(&scope);
     if !own.is_empty() || !known {
         draft.set("scopes", scope, json!({ "claims": own }));
     }
-    match (known && missing, at.texts().iter().any(|claim| made.contains(claim)), known && own.is_empty()) {
+    match (
+        known && missing,
+        at.texts().iter().any(|claim| op::is_reserved_claim(claim)),
+        known && own.is_empty(),
+    ) {
         (true, ..) => draft.changed(
             at,
             format!("`{scope}` also releases its other standard claims (OpenID Connect Core §5.4)"),

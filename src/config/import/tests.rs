@@ -345,3 +345,35 @@ fn a_client_that_signs_with_its_secret_keeps_the_secret_itself() {
     assert_eq!(client["client_secret"], "s".repeat(56), "{}", import.report);
     assert!(client["client_secret_sha256"].is_null());
 }
+
+#[test]
+fn claims_that_were_told_unasked_are_told_on_and_to_the_same_clients() {
+    let info = json!({
+        "endpoint": {
+            "userinfo": { "path": "u", "kwargs": { "base_claims": { "nickname": null, "sub": null } } },
+            "introspection": { "path": "i", "kwargs": { "always_add_claims": ["email"], "add_claims_by_scope": true } },
+        },
+        "token_handler_args": { "id_token": { "kwargs": { "base_claims": { "email": { "essential": true } }, "add_claims_by_scope": false } } },
+        "cdb": { "one": {
+            "client_secret": "s".repeat(56), "redirect_uris": ["https://a.example/cb"],
+            "scopes_to_claims": { "openid": ["sub"], "profile": ["name"] },
+            "add_claims": { "always": { "id_token": ["locale"] }, "by_scope": { "id_token": true } },
+        } },
+    });
+    let import = of(&bare(&info), &[]).unwrap();
+    let op = &yaml(&import, CONFIGURATION)["op"];
+    let told = json!({
+        "id_token": ["email"], "id_token_by_scope": false, "introspection": ["email"], "introspection_by_scope": true,
+        "userinfo": ["nickname"],
+    });
+    assert_eq!(op["claims"], told);
+    let own = &op["clients"]["one"];
+    assert_eq!(own["scopes"], json!({ "profile": { "claims": ["name"] } }));
+    assert_eq!(own["claims"]["id_token"], json!(["email", "locale"]));
+    assert_eq!(
+        (&own["claims"]["id_token_by_scope"], &own["claims"]["userinfo"]),
+        (&json!(true), &json!(["nickname"]))
+    );
+    let settings: op::Settings = serde_json::from_value(op.clone()).unwrap();
+    assert_eq!(settings.faults(), []);
+}
