@@ -102,10 +102,12 @@ fn refused() -> Error {
 fn issuer<'a>(op: &'a Op, client: &Client, assertion: &str) -> Result<&'a AssertionIssuer> {
     let jws = Jws::parse(assertion).map_err(|fault| refused().because(fault))?;
     let claimed = jws.unverified_claims().get("iss").and_then(Value::as_str).unwrap_or("");
-    let issuer =
-        op.settings.jwt_bearer.issuers.iter().find(|issuer| {
-            issuer.issuer == claimed && issuer.clients.iter().any(|id| *id == client.client_id)
-        });
+    let issuer = op
+        .settings
+        .jwt_bearer
+        .issuers
+        .iter()
+        .find(|issuer| issuer.issuer == claimed && issuer.clients.contains(&client.client_id));
     issuer.ok_or_else(|| refused().because("the issuer is not trusted, or not through this client"))
 }
 

@@ -213,3 +213,31 @@ async fn types_are_advertised_and_registered_as_far_as_they_are_known() {
         settings("authorization_details: { types: { a: { resource: 'https://x.example' } } }").faults();
     assert_eq!(faults[0].0, "authorization_details.types.a.resource");
 }
+
+/// RFC 9126 §2.1: pushed details are checked at once, and shown like those that came with the browser.
+#[tokio::test]
+async fn details_may_be_pushed() {
+    let mut walk = world().await;
+    let push = |details: Value| {
+        let op = walk.op.clone();
+        async move {
+            let details = details.to_string();
+            let pairs = [
+                ("redirect_uri", REDIRECT),
+                ("response_type", "code"),
+                ("scope", "openid"),
+                ("authorization_details", details.as_str()),
+            ];
+            post(&op, "/oidcop/par", "shop", &pairs).await
+        }
+    };
+    assert_eq!(error(&push(json!([{ "type": "unknown" }])).await), "invalid_authorization_details");
+    let pushed = body(&push(json!([payment()])).await);
+    let path = format!("/oidcop/authorization?client_id=shop&request_uri={}", text(&pushed, "request_uri"));
+    let page = walk.open(&path).await;
+    let page = walk.sign_in(&page, ALICE).await;
+    assert!(page.html.contains("Pay &lt;money&gt;") && page.html.contains("123.50"), "{}", page.html);
+    let code = walk.allow(&page).await.answer().get("code").to_owned();
+    let answer = body(&redeemed(&walk.op, &code, &[]).await);
+    assert_eq!(answer["authorization_details"], json!([payment()]));
+}
