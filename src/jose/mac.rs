@@ -87,6 +87,11 @@ impl<'a> MacJws<'a> {
         self.alg
     }
 
+    /// As written.
+    pub fn typ(&self) -> Option<&str> {
+        self.typ.as_deref()
+    }
+
     /// What the token claims, unproved: good for finding out whose secret to ask, for nothing else.
     pub fn unverified_claims(&self) -> &Map<String, Value> {
         &self.claims

@@ -9,7 +9,7 @@ use super::Params;
 use crate::base::clock::Timestamp;
 use crate::jose::jws::MAX_TOKEN;
 use crate::jose::remote::KeysOf;
-use crate::jose::{Algorithm, Expiry, Rules, Typ, jwe};
+use crate::jose::{Algorithm, Expiry, MacAlgorithm, MacJws, MacKey, Rules, Typ, jwe};
 use crate::op::Op;
 use crate::op::error::{Code, Error, Result};
 use crate::op::record::client::Client;
@@ -33,7 +33,8 @@ pub(super) struct Opened {
 /// The algorithms a client may sign its request objects with.
 pub fn signing_algs(settings: &Settings) -> Vec<&'static str> {
     let unsigned = settings.request_object.unsigned.then_some("none");
-    Algorithm::ALL.iter().map(|alg| alg.name()).chain(unsigned).collect()
+    let keys = Algorithm::ALL.iter().map(|alg| alg.name());
+    keys.chain(MacAlgorithm::ALL.map(MacAlgorithm::name)).chain(unsigned).collect()
 }
 
 /// What the metadata says of request objects (OpenID Connect Discovery §3, RFC 9101 §10.5).
@@ -86,24 +87,17 @@ fn may_be_unsigned(op: &Op, client: &Client) -> bool {
         && registered.is_none_or(|alg| alg == "none")
 }
 
-/// The claims of a signed one, and its `typ`.
-async fn signed(
-    op: &Op,
-    client: &Client,
-    text: &str,
-    now: Timestamp,
-) -> Result<(Map<String, Value>, Option<String>)> {
+/// What is inside, and the `typ`.
+type Claims = (Map<String, Value>, Option<String>);
+
+/// One that a key of the client signed, or its secret.
+async fn signed(op: &Op, client: &Client, text: &str, now: Timestamp) -> Result<Claims> {
     let metadata = &client.metadata;
-    // OpenID Connect Registration §2: what was registered and no other; or anything that proves the client.
+    // OpenID Connect Registration §2: what was registered and no other; or anything that a key of the client signs.
     let registered = metadata.request_object_signing_alg.as_deref();
     let algorithms: Vec<Algorithm> = match registered {
         None => Algorithm::ALL.to_vec(),
         Some(name) => Algorithm::parse(name).into_iter().collect(),
-    };
-    let keys = match (&metadata.jwks, &metadata.jwks_uri) {
-        (Some(jwks), _) => KeysOf::Inline(jwks),
-        (None, Some(uri)) => KeysOf::Uri(uri),
-        (None, None) => return Err(invalid("The client has registered no keys")),
     };
     let rules = Rules {
         // Another kind of token is none (RFC 8725 §3.11).
@@ -112,10 +106,37 @@ async fn signed(
         leeway: LEEWAY,
         ..Rules::new(&algorithms, now)
     };
+    if let Some(mac) = registered.and_then(MacAlgorithm::parse) {
+        return under_secret(op, client, text, mac, &rules);
+    }
+    let keys = match (&metadata.jwks, &metadata.jwks_uri) {
+        (Some(jwks), _) => KeysOf::Inline(jwks),
+        (None, Some(uri)) => KeysOf::Uri(uri),
+        (None, None) => return Err(invalid("The client has registered no keys")),
+    };
     let verified = op.shared.remote.verify(text, keys, &rules).await;
-    let verified =
-        verified.map_err(|fault| invalid("The request object's signature is not valid").because(fault))?;
+    let verified = verified.map_err(unproved)?;
     Ok((verified.claims, verified.header.typ))
+}
+
+/// The same under the client's secret (OpenID Connect Core §10.1), for who registered that.
+fn under_secret(
+    op: &Op,
+    client: &Client,
+    text: &str,
+    alg: MacAlgorithm,
+    rules: &Rules<'_>,
+) -> Result<Claims> {
+    let secret = op.client_secret(client)?;
+    let secret = secret.ok_or_else(|| unproved("the client has no secret, or it has expired"))?;
+    let jws = MacJws::parse(text).map_err(unproved)?;
+    let typ = jws.typ().map(str::to_owned);
+    let claims = jws.verify(&MacKey::new(secret.expose().as_bytes()), &[alg], rules).map_err(unproved)?;
+    Ok((claims, typ))
+}
+
+fn unproved(why: impl ToString) -> Error {
+    invalid("The request object's signature is not valid").because(why)
 }
 
 fn is_jar(typ: &str) -> bool {

@@ -2,6 +2,7 @@
 
 mod jarm;
 mod objects;
+mod properties;
 mod pushed;
 mod response_types;
 

@@ -18,22 +18,21 @@ const LIFETIME: Duration = Duration::from_secs(300);
 /// A row for each mode that can carry it.
 pub struct Jwt {
     name: &'static str,
-    spec: &'static str,
     carrier: &'static dyn ResponseMode,
 }
 
-pub const QUERY: Jwt = Jwt { name: "query.jwt", spec: "JARM §2.3.1", carrier: &query::Query };
-pub const FRAGMENT: Jwt = Jwt { name: "fragment.jwt", spec: "JARM §2.3.2", carrier: &fragment::Fragment };
-pub const FORM_POST: Jwt = Jwt { name: "form_post.jwt", spec: "JARM §2.3.3", carrier: &form_post::FormPost };
+pub const QUERY: Jwt = Jwt { name: "query.jwt", carrier: &query::Query };
+pub const FRAGMENT: Jwt = Jwt { name: "fragment.jwt", carrier: &fragment::Fragment };
+pub const FORM_POST: Jwt = Jwt { name: "form_post.jwt", carrier: &form_post::FormPost };
 /// Short for the one that suits the response type.
-pub const SHORT: Jwt = Jwt { name: "jwt", spec: "JARM §2.3.4", carrier: &fragment::Fragment };
+pub const SHORT: Jwt = Jwt { name: "jwt", carrier: &fragment::Fragment };
 
 impl ResponseMode for Jwt {
     fn name(&self) -> &'static str {
         self.name
     }
     fn spec(&self) -> &'static str {
-        self.spec
+        "JARM §2.3"
     }
     fn redirects(&self) -> bool {
         self.carrier.redirects()

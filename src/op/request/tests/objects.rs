@@ -3,8 +3,9 @@
 use crate::base::encode::base64url;
 use crate::base::fetch::{Fault, Fetch, Fetched};
 use crate::base::secret::sha256;
-use crate::jose::{Algorithm, SigningKey};
+use crate::jose::{Algorithm, MacAlgorithm, MacKey, SigningKey};
 use crate::op::fixture::{self, body, send};
+use crate::op::token::fixture as tokens;
 use crate::op::walk::{self, ALICE, Answer, CLIENT, REDIRECT, Sight, Walk, request};
 use http::StatusCode;
 use parking_lot::Mutex;
@@ -227,6 +228,40 @@ async fn only_the_registered_algorithm_signs() {
         let bare = world.takes(&unsigned(&world.object(&json!({}))), &[]).await;
         let expected = if registered == "none" { "login_required" } else { "invalid_request_object" };
         assert_eq!(bare.error(), expected, "unsigned under {registered}");
+    }
+}
+
+/// OpenID Connect Core §10.1.
+#[tokio::test]
+async fn the_clients_secret_signs_for_who_registered_that() {
+    let mut world = world("{}", json!({})).await;
+    let secret = "a secret of full entropy, and long enough";
+    let jwks = json!({"keys": [world.key.public().to_json()]});
+    let key = MacKey::new(secret.as_bytes());
+    for registered in ["HS256", "ES256", ""] {
+        let op = &world.walk.op;
+        tokens::client(op, CLIENT, |client| {
+            client.metadata.redirect_uris = vec![REDIRECT.into(), OTHER.into()];
+            client.metadata.response_types = vec!["code".into()];
+            client.metadata.request_object_signing_alg =
+                Some(registered.to_owned()).filter(|alg| !alg.is_empty());
+            client.metadata.jwks = Some(jwks.clone());
+            client.secret_sealed = op.sealed_secret(CLIENT, &client.metadata, secret).unwrap();
+        })
+        .await;
+        let object = world.object(&json!({}));
+        for alg in [MacAlgorithm::HS256, MacAlgorithm::HS384] {
+            let Ok(mac) = key.sign(alg, "JWT", object.as_bytes()) else { continue };
+            let fine = registered == alg.name();
+            let expected = if fine { "login_required" } else { "invalid_request_object" };
+            assert_eq!(world.takes(&mac, &[]).await.error(), expected, "{registered} {}", alg.name());
+        }
+        let signed = world.takes(&world.signed(&json!({})), &[]).await;
+        let expected = if registered == "HS256" { "invalid_request_object" } else { "login_required" };
+        assert_eq!(signed.error(), expected, "{registered}");
+        let foreign = MacKey::new(b"another secret of full entropy, long enough");
+        let foreign = foreign.sign(MacAlgorithm::HS256, "JWT", object.as_bytes()).unwrap();
+        assert_eq!(world.takes(&foreign, &[]).await.error(), "invalid_request_object");
     }
 }
 
