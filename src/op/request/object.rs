@@ -7,14 +7,16 @@ mod unsigned;
 
 use super::Params;
 use crate::base::clock::Timestamp;
+use crate::jose::jwe::{self, Allowed};
 use crate::jose::jws::MAX_TOKEN;
 use crate::jose::remote::KeysOf;
-use crate::jose::{Algorithm, Expiry, MacAlgorithm, MacJws, MacKey, Rules, Typ, jwe};
+use crate::jose::{Algorithm, Expiry, JweAlg, JweEnc, MacAlgorithm, MacJws, MacKey, Rules, Typ};
 use crate::op::Op;
 use crate::op::error::{Code, Error, Result};
 use crate::op::record::client::Client;
 use crate::op::settings::Settings;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// RFC 9101 §10.8: what a request object may say it is.
@@ -47,6 +49,8 @@ pub fn describe(op: &Op, metadata: &mut Map<String, Value>) {
         ("require_request_uri_registration", json!(true)),
         ("require_signed_request_object", json!(settings.required)),
         ("request_object_signing_alg_values_supported", json!(signing_algs(&op.settings))),
+        ("request_object_encryption_alg_values_supported", json!(JweAlg::ALL.map(JweAlg::name))),
+        ("request_object_encryption_enc_values_supported", json!(JweEnc::ALL.map(JweEnc::name))),
     ] {
         metadata.insert(name.to_owned(), value);
     }
@@ -65,18 +69,28 @@ pub(super) async fn open(op: &Op, client: &Client, text: &str, now: Timestamp) -
     if text.len() > MAX_TOKEN {
         return Err(invalid("The request object is too large"));
     }
-    if jwe::is_encrypted(text) {
-        // What anybody can encrypt proves nothing: a signed object must be within (RFC 9101 §6.1).
-        return Err(invalid("The request object cannot be decrypted here"));
-    }
-    let (claims, typ) = match unsigned::read(text)? {
+    let text = match jwe::is_encrypted(text) {
+        true => Cow::Owned(decrypted(op, text).await?),
+        false => Cow::Borrowed(text),
+    };
+    let (claims, typ) = match unsigned::read(&text)? {
         Some(claims) if may_be_unsigned(op, client) => (claims, None),
         Some(_) => return Err(invalid("The request object must be signed")),
-        None => signed(op, client, text, now).await?,
+        None => signed(op, client, &text, now).await?,
     };
     check(op, client, &claims, now)?;
     let jar = typ.is_some_and(|typ| is_jar(&typ));
     Ok(Opened { params: members::params(&claims, &op.settings.limits)?, jar })
+}
+
+/// What is in an encrypted one (RFC 9101 §6.1). It must be signed all the same: anybody can encrypt to a public key.
+async fn decrypted(op: &Op, text: &str) -> Result<String> {
+    let closed = |why: String| invalid("The request object cannot be decrypted").because(why);
+    let (own, text) = (op.clone(), text.to_owned());
+    // With RSA it costs a millisecond, and anybody may ask.
+    let opened = op.shared.kit.work.run(move || own.decrypt(&text, Allowed::ALL)).await?;
+    let opened = opened.map_err(|fault| closed(fault.to_string()))?;
+    String::from_utf8(opened.payload).map_err(|fault| closed(fault.to_string()))
 }
 
 /// RFC 9101 §4: `none` is for whoever did not say how it signs.

@@ -83,6 +83,39 @@ async fn response_and_grant_types_are_made_to_fit() {
     }
 }
 
+/// OpenID Connect Registration §2, RFC 9101 §10.5, RFC 9126 §6.
+#[tokio::test]
+async fn what_a_client_says_of_its_requests_is_kept_or_dropped_or_refused() {
+    let op = op().await;
+    let with = |member: &str, value: Value| {
+        let mut sent = web();
+        sent[member] = value;
+        sent
+    };
+    for (member, value, kept) in [
+        ("request_object_signing_alg", json!("PS256"), true),
+        ("request_object_signing_alg", json!("none"), false),
+        ("request_object_signing_alg", json!("unheard-of"), false),
+        ("request_object_encryption_alg", json!("RSA-OAEP-256"), true),
+        ("request_object_encryption_alg", json!("RSA1_5"), false),
+        ("request_uris", json!(["https://rp.example/r#digest"]), true),
+        ("require_signed_request_object", json!(true), true),
+        ("require_pushed_authorization_requests", json!(true), true),
+    ] {
+        let answer = registered(&op, &with(member, value.clone())).await;
+        assert_eq!(answer.get(member), kept.then_some(&value), "{member}");
+    }
+    for (member, value) in [
+        ("request_uris", json!(["http://rp.example/r"])),
+        ("request_uris", json!(["https://rp.example@evil.example/r"])),
+        ("request_uris", json!("https://rp.example/r")),
+        ("require_signed_request_object", json!("yes")),
+    ] {
+        let refused = post_json(&op, "POST", PATH, &[], &with(member, value)).await;
+        assert_eq!(body(&refused)["error"], "invalid_client_metadata", "{member}");
+    }
+}
+
 #[tokio::test]
 async fn unsafe_or_contradictory_metadata_is_refused() {
     let op = op().await;

@@ -2,8 +2,13 @@
 
 use crate::base::encode::base64url;
 use crate::base::fetch::{Fault, Fetch, Fetched};
+use crate::base::random::Random;
 use crate::base::secret::sha256;
-use crate::jose::{Algorithm, MacAlgorithm, MacKey, SigningKey};
+use crate::jose::jwe::{self, Content};
+use crate::jose::{
+    Algorithm, DecryptionKey, Encryption, EncryptionKey, JweAlg, JweEnc, KeyKind, MacAlgorithm, MacKey,
+    SigningKey,
+};
 use crate::op::fixture::{self, body, send};
 use crate::op::token::fixture as tokens;
 use crate::op::walk::{self, ALICE, Answer, CLIENT, REDIRECT, Sight, Walk, request};
@@ -262,6 +267,32 @@ async fn the_clients_secret_signs_for_who_registered_that() {
         let foreign = MacKey::new(b"another secret of full entropy, long enough");
         let foreign = foreign.sign(MacAlgorithm::HS256, "JWT", object.as_bytes()).unwrap();
         assert_eq!(world.takes(&foreign, &[]).await.error(), "invalid_request_object");
+    }
+}
+
+/// RFC 9101 §6.1, and class 21 of the attacks.
+#[tokio::test]
+async fn an_encrypted_object_is_decrypted_and_must_be_signed_all_the_same() {
+    let mut world = world("{}", json!({})).await;
+    let ring = world.walk.op.ring();
+    let seal = |how: Encryption, to: &EncryptionKey, text: &str| {
+        jwe::encrypt(text.as_bytes(), to, how, Content::NESTED, &Random::scripted(7)).unwrap()
+    };
+    let signed = world.signed(&json!({}));
+    let plain = world.object(&json!({}));
+    for alg in JweAlg::ALL {
+        let how = Encryption { alg, enc: JweEnc::ALL[0] };
+        let key = ring.decryption_keys().iter().find(|key| key.public().is_for(alg)).unwrap().public();
+        let within = seal(how, key, &signed);
+        assert_eq!(world.takes(&within, &[]).await.error(), "login_required", "{alg}");
+        for bare in [plain.clone(), unsigned(&plain), within.clone(), String::new(), "a.b.c".into()] {
+            let got = world.takes(&seal(how, key, &bare), &[]).await;
+            assert_eq!(got.error(), "invalid_request_object", "{alg}");
+        }
+        let kind = if alg.is_rsa() { KeyKind::Rsa } else { KeyKind::P256 };
+        let foreign = DecryptionKey::generate(kind).unwrap();
+        let got = world.takes(&seal(how, foreign.public(), &signed), &[]).await;
+        assert_eq!(got.error(), "invalid_request_object", "{alg}: not to a key of ours");
     }
 }
 
