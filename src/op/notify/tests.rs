@@ -17,8 +17,10 @@ use std::sync::Arc;
 struct World {
     heard: Arc<Mutex<Vec<Asked>>>,
     /// By what a URL begins with: the status instead of 200, or nobody there.
-    moods: Arc<Mutex<Vec<(&'static str, Option<u16>)>>>,
+    moods: Arc<Mutex<Vec<Mood>>>,
 }
+
+type Mood = (&'static str, Option<u16>);
 
 impl World {
     fn fetch(&self) -> Fetch {
