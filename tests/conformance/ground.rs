@@ -176,6 +176,7 @@ fn peer(op: &Op) -> Peer {
     Peer {
         address: [127, 0, 0, 1].into(),
         certificate: None,
+        chain: Vec::new(),
         host: op.origin().trim_start_matches("https://").to_owned(),
         request_id: "conformance".into(),
     }
