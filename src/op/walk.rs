@@ -219,17 +219,14 @@ pub(crate) struct App(Vec<u8>);
 impl App {
     /// One that was told the secret of an enrolment page by typing it.
     pub fn of(page: &Sight) -> App {
-        let shown = page.text("secret").replace(' ', "");
-        let bits = shown.chars().flat_map(|c| {
-            let five = match c {
-                'A'..='Z' => c as u32 - 'A' as u32,
-                _ => c as u32 - '2' as u32 + 26,
-            };
-            (0..5).rev().map(move |bit| (five >> bit) & 1)
-        });
-        let bits: Vec<u32> = bits.collect();
-        let byte = |eight: &[u32]| eight.iter().fold(0_u32, |byte, bit| byte << 1 | bit) as u8;
-        App(bits.chunks_exact(8).map(byte).collect())
+        let mut bits = String::new();
+        for letter in page.text("secret").replace(' ', "").chars() {
+            // RFC 4648 §6.
+            let five = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(letter).unwrap();
+            bits += &format!("{five:05b}");
+        }
+        let byte = |at: usize| u8::from_str_radix(&bits[at..at + 8], 2).unwrap();
+        App((0..bits.len() / 8).map(|nth| byte(nth * 8)).collect())
     }
 
     pub fn code(&self, now: Timestamp) -> String {

@@ -430,3 +430,19 @@ async fn a_login_hint_is_written_into_the_field() {
     let login = walk.open(&request(&[("login_hint", "alice")])).await;
     assert!(login.html.contains("name=\"username\" value=\"alice\""));
 }
+
+/// OpenID Connect Core §3.1.2.1: `display`.
+#[tokio::test]
+async fn a_page_is_laid_out_for_the_display_asked_for() {
+    let mut walk = Walk::new().await;
+    for (asked, body) in [
+        ("", "<body>"),
+        ("unknown", "<body>"),
+        ("page", "<body class=\"page\">"),
+        ("popup", "<body class=\"popup\">"),
+        ("touch", "<body class=\"touch\">"),
+        ("wap", "<body class=\"wap\">"),
+    ] {
+        assert!(walk.open(&request(&[("display", asked)])).await.html.contains(body), "{asked}");
+    }
+}

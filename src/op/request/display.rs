@@ -1,4 +1,4 @@
-//! `display` (OpenID Connect Core §3.1.2.1). The pages fit every size, so the known values all mean the same.
+//! `display` (OpenID Connect Core §3.1.2.1): a class of the page, which fits every size anyway.
 
 use super::Params;
 use crate::op::error::Result;
