@@ -11,6 +11,9 @@ use crate::op::token::revoke;
 use crate::op::walk::{self, ALICE, Answer, CLIENT, Walk, request};
 use serde_json::json;
 
+/// The error, whether it travels in the fragment, and what was changed.
+type Faulty<'a> = (&'a str, bool, &'a [(&'a str, &'a str)]);
+
 const ALL: &str = "
 response_types: [code, id_token, token id_token, code id_token, code token, token code id_token, token, none]";
 
@@ -110,7 +113,7 @@ async fn access_tokens_stay_out_of_the_front_channel_unless_the_operator_wants_t
 #[tokio::test]
 async fn what_a_response_type_needs_is_asked_for_and_errors_travel_as_its_answers_would() {
     let mut walk = everything().await;
-    let faults: &[(&str, bool, &[(&str, &str)])] = &[
+    let faults: &[Faulty<'_>] = &[
         ("invalid_request", true, &[("response_type", "id_token"), ("nonce", "")]),
         ("invalid_request", true, &[("response_type", "code id_token"), ("nonce", "")]),
         ("invalid_request", true, &[("response_type", "id_token"), ("scope", "api")]),
