@@ -81,7 +81,7 @@ impl Challenge {
             (_, scheme) => (scheme == Scheme::Bearer, scheme == Scheme::Dpop),
         };
         let schemes = [(bearer, Scheme::Bearer), (dpop, Scheme::Dpop)];
-        schemes.into_iter().filter_map(|(offered, scheme)| offered.then(|| self.header(scheme)))
+        schemes.into_iter().filter(|(offered, _)| *offered).map(|(_, scheme)| self.header(scheme))
     }
 
     /// `DPoP-Nonce`.
