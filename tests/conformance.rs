@@ -18,8 +18,12 @@ mod dynamic;
 mod ground;
 #[path = "conformance/logout.rs"]
 mod logout;
+#[path = "conformance/metadata.rs"]
+mod metadata;
 #[path = "conformance/party.rs"]
 mod party;
+#[path = "conformance/sealing.rs"]
+mod sealing;
 
 use ground::{Ground, Variant};
 
@@ -168,6 +172,11 @@ plan!(backchannel, CODE, logout: [
 plan!(session_management, CODE, logout: [
     session_management_discovery_endpoint_verification, session_management_rp_initiated_logout,
 ]);
+
+#[tokio::test]
+async fn the_metadata_advertises_exactly_what_works() {
+    metadata::every_advertised_value_is_used().await;
+}
 
 /// tests/README.md says of every module where its test is.
 #[test]

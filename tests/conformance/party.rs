@@ -7,7 +7,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use oidcop_proxy::base::clock::Timestamp;
-use oidcop_proxy::jose::{Algorithm, Audience, Expiry, JwkSet, KeySource, Rules, SigningKey, verify};
+use oidcop_proxy::jose::{
+    Algorithm, Audience, Expiry, JwkSet, KeySource, MacAlgorithm, MacKey, Rules, SigningKey, verify,
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -252,34 +254,65 @@ impl<'a> Party<'a> {
     }
 
     pub async fn token_by(&self, fields: &[(&str, &str)], assertion: &str) -> Response<Bytes> {
+        self.call_by(&self.endpoint("token_endpoint").await, fields, assertion).await
+    }
+
+    /// A token request with a DPoP proof.
+    pub async fn token_with(&self, fields: &[(&str, &str)], proof: &str) -> Response<Bytes> {
         let endpoint = self.endpoint("token_endpoint").await;
+        self.call_with(&endpoint, fields, &self.assertion(&[]), &[("dpop", proof)]).await
+    }
+
+    /// An introspection whose answer is wanted as `accept`.
+    pub async fn introspect_as(&self, token: &str, accept: &str) -> Response<Bytes> {
+        let endpoint = self.endpoint("introspection_endpoint").await;
+        self.call_with(&endpoint, &[("token", token)], &self.assertion(&[]), &[("accept", accept)]).await
+    }
+
+    /// A request to an endpoint that authenticates clients.
+    pub async fn call_by(&self, endpoint: &str, fields: &[(&str, &str)], assertion: &str) -> Response<Bytes> {
+        self.call_with(endpoint, fields, assertion, &[]).await
+    }
+
+    async fn call_with(
+        &self,
+        endpoint: &str,
+        fields: &[(&str, &str)],
+        assertion: &str,
+        more: &[(&str, &str)],
+    ) -> Response<Bytes> {
         let mut fields = fields.to_vec();
-        let mut headers = Vec::new();
+        let mut headers = more.to_vec();
         let basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", self.id, self.secret)));
         match self.auth.as_str() {
             "client_secret_basic" => headers.push(("authorization", basic.as_str())),
             "client_secret_post" => {
                 fields.extend([("client_id", self.id.as_str()), ("client_secret", &self.secret)])
             }
-            "private_key_jwt" => fields.extend([
+            "private_key_jwt" | "client_secret_jwt" => fields.extend([
                 ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
                 ("client_assertion", assertion),
             ]),
+            "none" => fields.push(("client_id", self.id.as_str())),
             other => panic!("{other}"),
         }
-        self.ground.form(&endpoint, &headers, &fields).await
+        self.ground.form(endpoint, &headers, &fields).await
     }
 
     /// A client assertion (RFC 7523 §3), changed by `changes`.
     pub fn assertion(&self, changes: &[(&str, Value)]) -> String {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let jti = COUNT.fetch_add(1, Ordering::Relaxed).to_string();
         let expires = self.ground.clock.now().plus(std::time::Duration::from_secs(60));
-        let mut claims = json!({"iss": self.id, "sub": self.id, "jti": jti, "exp": expires});
+        let audience = self.ground.issuer();
+        let mut claims =
+            json!({"iss": self.id, "sub": self.id, "jti": unique(), "exp": expires, "aud": audience});
         for (name, value) in changes {
             claims[*name] = value.clone();
         }
-        self.key.sign("JWT", claims.to_string().as_bytes()).unwrap()
+        let claims = claims.to_string();
+        match self.registered["token_endpoint_auth_signing_alg"].as_str().and_then(MacAlgorithm::parse) {
+            Some(mac) => MacKey::new(self.secret.as_bytes()).sign(mac, "JWT", claims.as_bytes()).unwrap(),
+            None => self.key.sign("JWT", claims.as_bytes()).unwrap(),
+        }
     }
 
     pub async fn userinfo(&self, access: &str) -> Value {
@@ -310,6 +343,17 @@ impl<'a> Party<'a> {
             self.params(changes).into_iter().map(|(name, value)| (name, Value::String(value))).collect(),
         )
     }
+}
+
+/// A text that no other call gives.
+pub fn unique() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    COUNT.fetch_add(1, Ordering::Relaxed).to_string()
+}
+
+/// base64url of the SHA-256.
+pub fn digest(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
 }
 
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
