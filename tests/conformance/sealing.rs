@@ -132,7 +132,7 @@ pub async fn encrypted(member: &str, algs: &Value, encs: &Value) {
             let key = DecryptionKey::generate(if rsa { KeyKind::Rsa } else { KeyKind::P256 }).unwrap();
             let mut jwk = key.public().to_json();
             jwk.insert("use".into(), "enc".into());
-            jwk.insert("kid".into(), "to-me".into());
+            jwk.insert("kid".into(), key.kid().into());
             let members = json!({
                 "jwks": {"keys": [jwk]},
                 kind.registered("signed_response_alg"): "ES256",
