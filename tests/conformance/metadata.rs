@@ -16,7 +16,6 @@ pub async fn every_advertised_value_is_used() {
     let metadata = Ground::new(CODE).await.metadata().await;
     let Value::Object(metadata) = metadata else { panic!("no object") };
     for (member, value) in &metadata {
-        eprintln!("{member}");
         let endpoint = ["_endpoint", "_uri", "_iframe"].iter().any(|end| member.ends_with(end));
         match member.as_str() {
             "issuer" => {}

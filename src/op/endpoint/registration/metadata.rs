@@ -296,10 +296,8 @@ fn subject(settings: &Settings, sent: &Sent<'_>, kept: &mut Metadata) -> Checked
         }
         Some(_) => {}
         // OpenID Connect Core §8.1: several hosts need a sector identifier to be one sector.
-        None if kept.subject_type == SubjectType::Pairwise => {
-            if super::sector::hosts(kept).len() > 1 {
-                return refuse("sector_identifier_uri", "is needed: the redirect URIs have several hosts");
-            }
+        None if kept.subject_type == SubjectType::Pairwise && super::sector::hosts(kept).len() > 1 => {
+            return refuse("sector_identifier_uri", "is needed: the redirect URIs have several hosts");
         }
         None => {}
     }
