@@ -248,13 +248,25 @@ pub enum Client {
     List,
     /// Show a client's metadata.
     #[command(after_help = "Example:\n  oidcop-proxy client show shop")]
-    Show { client_id: String },
+    Show {
+        // Generated identifiers may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
+        client_id: String,
+    },
     /// Give a client a new secret, shown once; the old one is refused from now on.
     #[command(after_help = "Example:\n  oidcop-proxy client rotate-secret shop")]
-    RotateSecret { client_id: String },
+    RotateSecret {
+        // Generated identifiers may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
+        client_id: String,
+    },
     /// Remove a client and end its tokens.
     #[command(after_help = "Example:\n  oidcop-proxy client remove shop")]
-    Remove { client_id: String },
+    Remove {
+        // Generated identifiers may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
+        client_id: String,
+    },
     /// Make an initial access token, shown once: whoever has it may register clients (`op.registration:
     /// initial_access_token`).
     #[command(
@@ -269,6 +281,7 @@ pub enum Client {
     #[command(after_help = "Example:\n  oidcop-proxy client revoke-token 3xQ…")]
     RevokeToken {
         /// The token, as `client tokens` lists it.
+        #[arg(allow_hyphen_values = true)]
         token_id: String,
     },
 }
@@ -331,7 +344,7 @@ pub enum Session {
     )]
     End {
         /// The session, as `session list` shows it.
-        #[arg(required_unless_present = "user", conflicts_with = "user")]
+        #[arg(required_unless_present = "user", conflicts_with = "user", allow_hyphen_values = true)]
         sid: Option<String>,
         /// All sessions of this person.
         #[arg(long, value_name = "USERNAME")]
@@ -353,7 +366,10 @@ pub enum Key {
     },
     /// Withdraw a compromised key: what it signed is no longer accepted.
     #[command(after_help = "Example:\n  oidcop-proxy key revoke 3xQ…")]
-    Revoke { kid: String },
+    Revoke {
+        #[arg(allow_hyphen_values = true)]
+        kid: String,
+    },
 }
 
 #[cfg(test)]
@@ -387,6 +403,9 @@ mod tests {
             "user disable ann",
             "user enable ann",
             "user otp reset ann",
+            "key revoke -4tFQ --json",
+            "client show --json -a",
+            "session end --0",
             "client add --name Shop --redirect-uri https://a/b --redirect-uri https://a/c",
             "client add --public --redirect-uri com.example.phone:/callback",
             "client add --grant client_credentials --scope api",

@@ -47,18 +47,37 @@ fn told(server: &Server, landing: &Landing) -> Value {
 }
 
 /// What every flow must have brought, however deep it is nested.
-fn judge(server: &Server, name: &str, found: &Value, subjects: &mut BTreeSet<String>) {
-    assert!(found["failed"].is_null(), "{name}: {found:#}");
-    if found["id_token"].is_object() {
-        assert_eq!(found["id_token"]["iss"], server.issuer(), "{name}");
-        assert_eq!(found["id_token"]["aud"], found["client_id"], "{name}");
-        assert_eq!(found["id_token"]["sub"], found["userinfo"]["sub"], "{name}");
-        subjects.insert(found["id_token"]["sub"].as_str().unwrap().to_owned());
-        return;
+#[derive(Default)]
+struct Judgement {
+    subjects: BTreeSet<String>,
+    failures: Vec<String>,
+}
+
+impl Judgement {
+    fn of(server: &Server, found: &Value) -> Judgement {
+        let mut judgement = Judgement::default();
+        judgement.look(server, "flows", found);
+        assert!(judgement.failures.is_empty(), "{}", judgement.failures.join("\n\n"));
+        judgement
     }
-    let nested = found.as_object().filter(|nested| !nested.is_empty());
-    for (inner, found) in nested.unwrap_or_else(|| panic!("{name} found nothing: {found}")) {
-        judge(server, &format!("{name}, {inner}"), found, subjects);
+
+    fn look(&mut self, server: &Server, name: &str, found: &Value) {
+        if let Some(failed) = found["failed"].as_str() {
+            let more = ["cause", "stack"].map(|more| found[more].as_str().unwrap_or_default());
+            self.failures.push(format!("{name}: {failed}\n{}\n{}", more[0], more[1]));
+        } else if found["client_id"].is_string() {
+            if found["id_token"].is_object() {
+                assert_eq!(found["id_token"]["iss"], server.issuer(), "{name}");
+                assert_eq!(found["id_token"]["aud"], found["client_id"], "{name}");
+                assert_eq!(found["id_token"]["sub"], found["userinfo"]["sub"], "{name}");
+            }
+            self.subjects.insert(found["userinfo"]["sub"].as_str().unwrap().to_owned());
+        } else {
+            let nested = found.as_object().filter(|nested| !nested.is_empty());
+            for (inner, found) in nested.unwrap_or_else(|| panic!("{name} found nothing: {found}")) {
+                self.look(server, &format!("{name}, {inner}"), found);
+            }
+        }
     }
 }
 
@@ -68,10 +87,7 @@ async fn openid_client_completes_every_flow_it_speaks() {
     let server = everything(&landing);
     let mut script = Script::node("openid_client_flows.mjs", &told(&server, &landing));
     let found = through(&server, &landing, &mut script).await;
-    let mut subjects = BTreeSet::new();
-    for (name, found) in found.as_object().unwrap() {
-        judge(&server, name, found, &mut subjects);
-    }
+    let Judgement { subjects, .. } = Judgement::of(&server, &found);
     assert_eq!(subjects.len(), 2, "one public subject and one pairwise one: {subjects:?}");
     assert_ne!(found["pairwise"]["id_token"]["sub"], found["public_subject"]["id_token"]["sub"]);
     for bound in found["dpop"].as_object().unwrap().values() {
@@ -86,16 +102,23 @@ async fn openid_client_completes_every_flow_it_speaks() {
     assert_eq!(found["public_client"]["userinfo"]["email"], found["form_post"]["userinfo"]["email"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn idpyoidc_completes_every_response_type() {
+/// The flows of a Python library: always the same person, so always the same public subject.
+async fn python_completes(venv: &str, script: &str) {
     let landing = Landing::start().await;
     let server = everything(&landing);
     let home = TempDir::new().unwrap();
-    let mut script = Script::python("idpyoidc", "idpyoidc_flows.py", &told(&server, &landing), home.path());
+    let mut script = Script::python(venv, script, &told(&server, &landing), home.path());
     let found = through(&server, &landing, &mut script).await;
-    let mut subjects = BTreeSet::new();
-    for (name, found) in found.as_object().unwrap() {
-        judge(&server, name, found, &mut subjects);
-    }
+    let Judgement { subjects, .. } = Judgement::of(&server, &found);
     assert_eq!(subjects.len(), 1, "{subjects:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idpyoidc_completes_every_flow_it_speaks() {
+    python_completes("idpyoidc", "idpyoidc_flows.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oidcrp_completes_the_response_types_of_the_front_channel() {
+    python_completes("oidcrp", "oidcrp_flows.py").await;
 }
