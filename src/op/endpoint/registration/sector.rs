@@ -36,3 +36,6 @@ pub(super) async fn check(op: &Op, metadata: &Metadata) -> Result<()> {
         false => Err(refuse("a redirect URI is missing from the document at sector_identifier_uri")),
     }
 }
+
+#[cfg(test)]
+mod tests;
