@@ -16,9 +16,11 @@ use http::{HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
+use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,9 @@ use tokio_rustls::TlsConnector;
 
 /// Requests under way at once; more are refused, so that a flood of unknown key sets costs bounded memory.
 const AT_ONCE: usize = 64;
+
+/// Of these, to one host: one that takes its time leaves room for the others.
+const PER_HOST: usize = 32;
 
 /// Response heads beyond this are refused, in bytes.
 const MAX_HEAD: usize = 16 << 10;
@@ -92,6 +97,39 @@ struct System {
     tls: Arc<ClientConfig>,
     runtime: Handle,
     under_way: Arc<Semaphore>,
+    /// The same by host.
+    hosts: Mutex<HashMap<String, usize>>,
+}
+
+/// One of the requests to a host; dropping it makes room for another.
+struct Slot {
+    system: Arc<System>,
+    host: String,
+}
+
+impl Slot {
+    fn take(system: &Arc<System>, url: &str) -> Result<Slot, Fault> {
+        let host = Place::of(url).ok_or(Fault::Url)?.host;
+        let mut hosts = system.hosts.lock();
+        let count = hosts.entry(host.clone()).or_default();
+        if *count >= PER_HOST {
+            return Err(Fault::Overloaded);
+        }
+        *count += 1;
+        Ok(Slot { system: system.clone(), host })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut hosts = self.system.hosts.lock();
+        if let Some(count) = hosts.get_mut(&self.host) {
+            *count -= 1;
+            if *count == 0 {
+                hosts.remove(&self.host);
+            }
+        }
+    }
 }
 
 impl Fetch {
@@ -103,6 +141,7 @@ impl Fetch {
             tls: Arc::new(tls(settings)?),
             runtime,
             under_way: Arc::new(Semaphore::new(AT_ONCE)),
+            hosts: Mutex::default(),
         }))))
     }
 
@@ -152,10 +191,11 @@ impl Fetch {
             Kind::System(system) => system.clone(),
         };
         let permit = system.under_way.clone().try_acquire_owned().map_err(|_| Fault::Overloaded)?;
+        let slot = Slot::take(&system, &asked.url)?;
         let runtime = system.runtime.clone();
         let (answer, answered) = oneshot::channel();
         let task = runtime.spawn(async move {
-            let _permit = permit;
+            let _places = (slot, permit);
             let result = tokio::time::timeout(system.timeout, system.ask(asked)).await;
             let _ = answer.send(result.unwrap_or(Err(Fault::Late)));
         });

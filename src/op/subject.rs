@@ -93,6 +93,7 @@ pub(super) fn sector(client: &Client) -> String {
 #[cfg(test)]
 mod tests {
     use crate::op::Op;
+    use crate::op::directory::{Added, NewPerson};
     use crate::op::fixture::{kit, settings};
     use crate::op::record::client::{Client, Metadata};
     use crate::op::settings::SubjectType;
@@ -168,6 +169,17 @@ mod tests {
 
     fn hex(text: &str) -> String {
         crate::base::encode::hex(&crate::base::secret::sha256(text.as_bytes()))
+    }
+
+    #[tokio::test]
+    async fn nobody_gets_the_name_that_the_subjects_of_another_are_made_from() {
+        let (op, _folder) = op(&["s", "p"], "users: [{ username: ann, uid: 'No42' }]").await;
+        for (name, taken) in [("no42", true), ("no43", false)] {
+            let (account, claims) = (name.to_owned(), Default::default());
+            let new = NewPerson { account, password: "x".into(), claims };
+            let added = op.add_stranger(new, op.now()).await.unwrap();
+            assert_eq!(matches!(added, Added::Taken), taken, "{name}");
+        }
     }
 
     #[tokio::test]

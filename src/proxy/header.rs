@@ -96,9 +96,9 @@ const FORWARDING: &[&str] = &[
     "x-request-id",
     "remote-user",
     "x-remote-user",
-    "x-client-cert",
     "client-cert",
     "client-cert-chain",
+    "x-arr-clientcert",
     "x-rewrite-url",
     "x-http-method-override",
     "x-http-method",
@@ -107,7 +107,19 @@ const FORWARDING: &[&str] = &[
     "proxy",
 ];
 
-const PREFIXES: &[&str] = &["x-forwarded-", "x-original-", "x-client-cert-", "ssl-client-", "x-ssl-"];
+const PREFIXES: &[&str] = &[
+    "x-forwarded-",
+    "x-original-",
+    // What servers that end TLS say of client certificates, each in its own words.
+    "x-client-cert",
+    "client-certificate",
+    "ssl-client-",
+    "x-ssl-",
+    "x-tls-client-",
+    "tls-client-",
+    "x-amzn-mtls-",
+    "x-mtls-",
+];
 
 fn folded(name: &str) -> Cow<'_, str> {
     // Names of a parsed head are in lower case already, and few of them hold anything but letters and hyphens.

@@ -245,17 +245,27 @@ fn a_flood_of_requests_is_refused_beyond_the_limit() {
         let server = Server::start("").await;
         let fetch = Fetch::system(&server.settings, Handle::current()).unwrap();
         let url = server.url("/x");
-        let mut waiting: Vec<_> = (0..AT_ONCE).map(|_| Box::pin(fetch.get(&url, "*/*", 100))).collect();
-        for request in &mut waiting {
-            assert!(futures_util::poll!(request.as_mut()).is_pending());
+        let urls = [url.clone(), url.replace("localhost", "127.0.0.1")];
+        let mut waiting = Vec::new();
+        for url in &urls {
+            // One host does not take all places.
+            for _ in 0..PER_HOST {
+                let mut request = Box::pin(fetch.get(url, "*/*", 100));
+                assert!(futures_util::poll!(request.as_mut()).is_pending());
+                waiting.push(request);
+            }
+            assert_eq!(fetch.get(url, "*/*", 100).await, Err(Fault::Overloaded));
         }
-        assert_eq!(fetch.get(&url, "*/*", 100).await, Err(Fault::Overloaded));
+        assert_eq!(waiting.len(), AT_ONCE);
+        let other = url.replace("localhost", "127.0.0.2");
+        assert_eq!(fetch.get(&other, "*/*", 100).await, Err(Fault::Overloaded));
         // Whoever goes away gives the place back, once its task has ended.
         drop(waiting);
         let Kind::System(system) = &fetch.0 else { panic!("a system fetch") };
         while system.under_way.available_permits() < AT_ONCE {
             tokio::task::yield_now().await;
         }
+        assert!(system.hosts.lock().is_empty());
     });
 }
 

@@ -25,6 +25,9 @@ pub(super) async fn add(op: &Op, username: &str, password: String, claims: Map<S
     {
         return refused(format!("the claim {name} {says}"));
     }
+    if op.people.is_somebody_elsewhere(&id) {
+        return refused(format!("{id} is the uid of somebody else in users_file"));
+    }
     if op.person(&id, op.now()).await?.is_some() {
         return refused(format!("there is a user {id} already"));
     }

@@ -71,6 +71,7 @@ pub(super) fn parse(text: &str) -> std::result::Result<Seeds, Faults> {
         return Err(whole(format!("holds more than {MAX_PEOPLE} people")));
     }
     let (mut seeds, mut faults, mut subjects) = (Seeds::default(), Faults::new(), HashSet::new());
+    let mut names = HashSet::new();
     for (at, entry) in list.iter().enumerate() {
         let place = format!("users[{at}]");
         let before = faults.len();
@@ -83,8 +84,14 @@ pub(super) fn parse(text: &str) -> std::result::Result<Seeds, Faults> {
         if known.subject.as_ref().is_some_and(|subject| !subjects.insert(subject.clone())) {
             faults.push((format!("{place}.subject"), "is somebody else's already".into()));
         }
-        if faults.len() == before && seeds.people.insert(account.clone(), entry).is_some() {
-            faults.push((format!("{place}.username"), format!("{account} is there twice")));
+        if faults.len() == before {
+            // What subjects are made from: two of one name would be one person to every client.
+            let name = known.uid.clone().unwrap_or_else(|| account.clone());
+            if seeds.people.insert(account.clone(), entry).is_some() {
+                faults.push((format!("{place}.username"), format!("{account} is there twice")));
+            } else if !names.insert(name) {
+                faults.push((format!("{place}.uid"), "is somebody else's already".into()));
+            }
         }
         if known != Elsewhere::default() {
             seeds.elsewhere.insert(account, known);

@@ -108,6 +108,12 @@ impl People {
         self.elsewhere.get(account).and_then(|known| known.uid.as_deref()).unwrap_or(account)
     }
 
+    /// Whether `account` is what another one's subjects are made from: whoever got it would be known as that person.
+    pub(super) fn is_somebody_elsewhere(&self, account: &str) -> bool {
+        let is = |uid: &String| account_of(uid) == account;
+        self.elsewhere.iter().any(|(own, known)| own != account && known.uid.as_ref().is_some_and(is))
+    }
+
     /// The public subject that `account` was given before, if it follows from nothing.
     pub(super) fn fixed_subject(&self, account: &str) -> Option<&str> {
         self.elsewhere.get(account)?.subject.as_deref()

@@ -38,6 +38,9 @@ impl Op {
     /// and a name that was marked (disabled, say) is not given away.
     pub(in crate::op) async fn add_stranger(&self, new: NewPerson, now: Timestamp) -> Result<Added> {
         let NewPerson { account, password, claims } = new;
+        if self.people.is_somebody_elsewhere(&account) {
+            return Ok(Added::Taken);
+        }
         let dead_since = now.minus(Duration::from_secs(1));
         let mark = Mark { of: Mark::of_account(&account), dead_since, disabled: false };
         let record = Account { id: account.clone(), password, claims: Some(claims), created: now };

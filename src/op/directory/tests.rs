@@ -227,7 +227,10 @@ users:
   - { username: c, subject: "client:x" }
   - { username: d, uid: "" }
   - { username: e, subject: 7 }
+  - { username: f, uid: a }
+  - { username: g, uid: A }
 "#;
     let places: Vec<_> = parse(text).err().unwrap().into_iter().map(|(place, _)| place).collect();
-    assert_eq!(places, ["users[1].subject", "users[2].subject", "users[3].uid", "users[4].subject"]);
+    let faults = ["users[1].subject", "users[2].subject", "users[3].uid", "users[4].subject", "users[6].uid"];
+    assert_eq!(places, faults);
 }

@@ -144,7 +144,9 @@ impl Typed {
         let account = account_of(&self.username);
         // Names of strangers are what every keyboard has: none of them looks like another.
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-@+".contains(c);
-        if !is_username(&account) || !account.chars().all(plain) {
+        // An upstream may make a path of it: neither `.` nor `..`.
+        let said = account.contains(|c: char| c.is_ascii_alphanumeric());
+        if !is_username(&account) || !account.chars().all(plain) || !said {
             return Err(Problem::Username);
         }
         let name = visible(&self.name);

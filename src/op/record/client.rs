@@ -32,7 +32,20 @@ pub struct Client {
     pub secret_expires: Option<Timestamp>,
     /// The SHA-256 of the RFC 7592 registration access token, as base64url.
     pub registration_token_digest: Option<String>,
+    /// What the initial access token it was registered with lets it register, also later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
     pub metadata: Metadata,
+}
+
+/// What a client may register.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// The hosts its redirect URIs may have; empty = any.
+    pub redirect_hosts: Vec<String>,
+    /// The scopes it may register; empty = any.
+    pub scopes: Vec<String>,
 }
 
 /// The members we know, by their registered names. Unknown ones are dropped at registration.

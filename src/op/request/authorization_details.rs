@@ -173,7 +173,8 @@ fn is_within(asked: &Value, granted: &Value) -> bool {
     let shorter = |name: &str, asked: &Value, granted: &Value| {
         let listing = ["locations", "actions", "datatypes", "privileges"].contains(&name);
         let (Some(asked), Some(granted)) = (asked.as_array(), granted.as_array()) else { return false };
-        listing && asked.iter().all(|one| granted.contains(one))
+        // Nor is an empty list, which may be read as "any" as well.
+        listing && !asked.is_empty() && asked.iter().all(|one| granted.contains(one))
     };
     // A member left out would mean "any": it is not less.
     asked.len() == granted.len()

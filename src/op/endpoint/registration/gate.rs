@@ -4,7 +4,7 @@ use super::super::Call;
 use super::digest;
 use crate::op::Op;
 use crate::op::error::{Code, Error, Result, invalid_request};
-use crate::op::record::client::Metadata;
+use crate::op::record::client::{Limits, Metadata};
 use crate::op::record::initial_access::InitialAccess;
 use crate::op::settings::Registration as Mode;
 use crate::store::record::{Stored, delete, get, put};
@@ -44,31 +44,11 @@ pub(super) fn bearer<'a>(call: &'a Call<'_>) -> Option<&'a str> {
 }
 
 impl Pass {
-    /// Whether it lets a client with this metadata in.
-    pub(super) fn allows(&self, metadata: &Metadata) -> Result<()> {
-        let Pass::Token(token) = self else { return Ok(()) };
-        let token = &token.record;
-        let host_fits = |uri: &String| {
-            super::metadata::sector_host(uri).is_some_and(|host| token.redirect_hosts.contains(&host))
-        };
-        if !token.redirect_hosts.is_empty() && !metadata.redirect_uris.iter().all(host_fits) {
-            let says = "The initial access token is for other redirect URIs";
-            return Err(Error::new(Code::InvalidRedirectUri, says));
-        }
-        if token.scopes.is_empty() {
-            return Ok(());
-        }
-        // A client without registered scopes may ask for any.
-        let Some(scope) = &metadata.scope else {
-            return Err(invalid_request("The initial access token needs a scope to be registered"));
-        };
-        match scope.split(' ').all(|scope| token.scopes.iter().any(|allowed| allowed == scope)) {
-            true => Ok(()),
-            false => Err(Error::new(
-                Code::InvalidClientMetadata,
-                "scope: more than the initial access token is for",
-            )),
-        }
+    /// What a client that it lets in may register.
+    pub(super) fn limits(&self) -> Option<Limits> {
+        let Pass::Token(token) = self else { return None };
+        let InitialAccess { redirect_hosts, scopes, .. } = token.record.clone();
+        (!redirect_hosts.is_empty() || !scopes.is_empty()).then_some(Limits { redirect_hosts, scopes })
     }
 
     /// Counts the use, in the commit that makes the client: of many at once no more pass than the token is good for.
@@ -82,6 +62,32 @@ impl Pass {
         }
         let used = token.used.saturating_add(1);
         Ok(vec![put(&InitialAccess { uses: left, used, ..token.clone() }, expect)?])
+    }
+}
+
+/// Whether a client under `limits` may have this metadata: when it is registered, and with each update (RFC 7592 §2.2),
+/// or a first registration would be a way around them.
+pub(super) fn allow(limits: Option<&Limits>, metadata: &Metadata) -> Result<()> {
+    let Some(limits) = limits else { return Ok(()) };
+    let host_fits = |uri: &String| {
+        super::metadata::sector_host(uri).is_some_and(|host| limits.redirect_hosts.contains(&host))
+    };
+    if !limits.redirect_hosts.is_empty() && !metadata.redirect_uris.iter().all(host_fits) {
+        let says = "The initial access token is for other redirect URIs";
+        return Err(Error::new(Code::InvalidRedirectUri, says));
+    }
+    if limits.scopes.is_empty() {
+        return Ok(());
+    }
+    // A client without registered scopes may ask for any.
+    let Some(scope) = &metadata.scope else {
+        return Err(invalid_request("The initial access token needs a scope to be registered"));
+    };
+    match scope.split(' ').all(|scope| limits.scopes.iter().any(|allowed| allowed == scope)) {
+        true => Ok(()),
+        false => {
+            Err(Error::new(Code::InvalidClientMetadata, "scope: more than the initial access token is for"))
+        }
     }
 }
 

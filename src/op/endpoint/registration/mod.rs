@@ -102,9 +102,11 @@ async fn create(op: &Op, call: &Call<'_>) -> Result<Response<Bytes>> {
     let mut sent = members(op, call)?;
     let software_statement = statement::apply(op, &mut sent, None, call.now).await?;
     let metadata = metadata::validate(&op.settings, &sent).map_err(|refusal| refusal.error)?;
-    pass.allows(&metadata)?;
+    let limits = pass.limits();
+    gate::allow(limits.as_ref(), &metadata)?;
     sector::check(op, &metadata).await?;
-    let made = complete(op, Metadata { software_statement, ..metadata }, "registration", call.now)?;
+    let mut made = complete(op, Metadata { software_statement, ..metadata }, "registration", call.now)?;
+    made.client.limits = limits;
     for _ in 0..ATTEMPTS {
         let mut changes = pass.spend()?;
         changes.push(put(&made.client, Expect::Absent)?);
@@ -114,8 +116,8 @@ async fn create(op: &Op, call: &Call<'_>) -> Result<Response<Bytes>> {
                 return Ok(json(StatusCode::CREATED, &description(op, &made.client, secret, token)));
             }
             Err(fault) if fault.is_conflict() => {
+                // The same token, one use less: its limits never change.
                 pass = gate::admit(op, call).await?;
-                pass.allows(&made.client.metadata)?;
             }
             Err(fault) => return Err(fault.into()),
         }
@@ -156,6 +158,7 @@ fn complete(op: &Op, metadata: Metadata, origin: &str, now: Timestamp) -> Result
         secret: None,
         secret_expires: secret.as_ref().and(secret_expiry(op, now)),
         registration_token_digest: registration_token.as_deref().map(digest),
+        limits: None,
         metadata,
     };
     Ok(Made { client, secret, registration_token })
@@ -230,6 +233,7 @@ async fn update(op: &Op, call: &Call<'_>, stored: Stored<Client>, token: &str) -
     let known = old.metadata.software_statement.as_deref();
     let software_statement = statement::apply(op, &mut sent, known, call.now).await?;
     let metadata = metadata::validate(&op.settings, &sent).map_err(|refusal| refusal.error)?;
+    gate::allow(old.limits.as_ref(), &metadata)?;
     sector::check(op, &metadata).await?;
     let metadata = Metadata { software_statement, ..metadata };
     let needs = metadata::needs_secret(&metadata.token_endpoint_auth_method);

@@ -36,6 +36,13 @@ pub(super) async fn apply(
     };
     let expiry = if known == Some(statement.as_str()) { Expiry::Ignored } else { Expiry::IfPresent };
     let claims = verified(op, &statement, expiry, now).await?;
+    // RFC 7591 §2.2: the same in another language would be shown instead; the singular would add to a list.
+    let is_said = |member: &String| {
+        let plain = member.split('#').next().unwrap_or(member);
+        let alone = (member == "post_logout_redirect_uri").then_some("post_logout_redirect_uris");
+        claims.contains_key(plain) || alone.is_some_and(|list| claims.contains_key(list))
+    };
+    sent.retain(|member, _| !is_said(member));
     let about_it = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"];
     for (name, value) in claims {
         if is_known(&name) && !about_it.contains(&name.as_str()) {

@@ -100,6 +100,7 @@ async fn what_does_not_do_is_said_and_nothing_is_made() {
     for (field, value, says) in [
         ("username", "", "cannot be a user name"),
         ("username", "client:x", "cannot be a user name"),
+        ("username", "..", "cannot be a user name"),
         ("username", "c ara", "cannot be a user name"),
         // A Cyrillic letter that looks like a Latin one.
         ("username", "c\u{430}ra", "cannot be a user name"),

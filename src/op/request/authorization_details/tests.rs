@@ -103,7 +103,10 @@ async fn details_travel_from_the_consent_page_to_the_api_they_are_for() {
     dearer["amount"]["amount"] = json!("999.00");
     let mut anyhow = payment();
     anyhow.as_object_mut().unwrap().shift_remove("creditor");
-    for widened in [more, dearer, anyhow] {
+    // To a resource that takes an empty list for any, it would be more.
+    let mut empty = payment();
+    empty["actions"] = json!([]);
+    for widened in [more, dearer, anyhow, empty] {
         let refused = refresh(json!([widened]).to_string(), first.clone()).await;
         assert_eq!(error(&refused), "invalid_authorization_details", "{widened}");
     }

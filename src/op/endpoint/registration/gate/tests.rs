@@ -114,6 +114,29 @@ async fn a_token_may_be_for_some_hosts_and_scopes_only() {
     }
 }
 
+/// RFC 7592 §2.2.
+#[tokio::test]
+async fn an_update_does_not_get_past_what_the_token_is_for() {
+    let op = guarded().await;
+    let made = token(&op, None, None, (&["rp.example"], &["openid", "api"])).await;
+    let sent = json!({ "redirect_uris": ["https://rp.example/cb"], "scope": "openid" });
+    let client = body(&register(&op, &bearer(&made), sent).await);
+    let id = client["client_id"].as_str().unwrap();
+    let own = format!("Bearer {}", client["registration_access_token"].as_str().unwrap());
+    for (more, status) in [
+        (json!({ "redirect_uris": ["https://rp.example/2"], "scope": "openid api" }), 200),
+        (json!({ "redirect_uris": ["https://evil.example/"], "scope": "openid" }), 400),
+        (json!({ "redirect_uris": ["https://rp.example/cb"], "scope": "openid api.write" }), 400),
+        (json!({ "redirect_uris": ["https://rp.example/cb"] }), 400),
+    ] {
+        let mut sent = more.clone();
+        sent["client_id"] = json!(id);
+        let path = format!("{PATH}/{id}");
+        let answer = post_json(&restarted(&op).await, "PUT", &path, &[("authorization", &own)], &sent).await;
+        assert_eq!(answer.status(), status, "{more}");
+    }
+}
+
 #[tokio::test]
 async fn open_registration_needs_no_token_and_closed_takes_none() {
     assert_eq!(register(&op().await, "Bearer whatever", web()).await.status(), 201);

@@ -59,6 +59,22 @@ async fn what_a_statement_says_goes_before_what_the_client_says() {
     assert_eq!(body(&refused)["error"], "invalid_software_statement");
 }
 
+/// RFC 7591 §2.2, §2.3.
+#[tokio::test]
+async fn a_client_says_nothing_else_in_other_words() {
+    let (op, key) = world(json!({})).await;
+    let claims =
+        json!({ "client_name": "Theirs", "client_name#fr": "Le leur", "post_logout_redirect_uris": [] });
+    let signed = statement(&op, &key, claims);
+    let mine = json!({ "client_name#de": "Die Bank", "client_name#fr": "La banque", "client_uri#de": "https://rp.example/de",
+                       "post_logout_redirect_uri": "https://evil.example/" });
+    let (status, kept) = register(&op, json!(signed), mine).await;
+    assert_eq!((status, &kept["client_name"], kept.get("client_name#de")), (201, &json!("Theirs"), None));
+    assert_eq!(kept["client_name#fr"], "Le leur");
+    assert_eq!(kept["client_uri#de"], "https://rp.example/de");
+    assert!(!kept.to_string().contains("evil.example"), "{kept}");
+}
+
 /// RFC 7591 §3.2.2.
 #[tokio::test]
 async fn a_statement_that_is_not_good_is_refused() {
