@@ -57,6 +57,7 @@ pub(crate) async fn person(op: &Op, (name, password): (&str, &str), claims: Valu
         password: hash_cheaply(password),
         claims: claims.as_object().cloned(),
         created: Timestamp(1),
+        instead_of: None,
     };
     let change = put(&account, Expect::Anything).unwrap();
     op.store().commit(vec![change], Durability::Durable, op.now()).await.unwrap();

@@ -32,7 +32,8 @@ pub(super) async fn add(op: &Op, username: &str, password: String, claims: Map<S
         return refused(format!("there is a user {id} already"));
     }
     let password = hash(op, password).await?;
-    let account = Account { id: id.clone(), password, claims: Some(claims), created: op.now() };
+    let account =
+        Account { id: id.clone(), password, claims: Some(claims), created: op.now(), instead_of: None };
     match op.store().commit(vec![put(&account, Expect::Absent)?], Durability::Durable, op.now()).await {
         Err(fault) if fault.is_conflict() => refused(format!("there is a user {id} already")),
         other => other.map(|_| json!({ "username": id })).map_err(Refused::from),
@@ -46,9 +47,13 @@ pub(super) async fn passwd(op: &Op, username: &str, password: String) -> Reply {
     let password = hash(op, password).await?;
     let stored = get::<Account>(op.store(), id.clone(), op.now()).await?;
     let (account, expect) = match stored {
-        Some(stored) => (Account { password, ..stored.record }, Expect::Version(stored.version)),
+        Some(stored) => {
+            (Account { password, instead_of: None, ..stored.record }, Expect::Version(stored.version))
+        }
         // Somebody of the file: the claims stay there.
-        None => (Account { id: id.clone(), password, claims: None, created: op.now() }, Expect::Absent),
+        None => {
+            (Account { id: id.clone(), password, created: op.now(), ..Account::default() }, Expect::Absent)
+        }
     };
     revoke::account_with(op, &id, person.disabled, vec![put(&account, expect)?]).await?;
     Ok(json!({ "username": id }))

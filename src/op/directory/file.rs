@@ -123,7 +123,7 @@ fn person(place: &str, members: &Map<String, Value>, faults: &mut Faults) -> (St
         }
     };
     let claims = personal(place, members.get("claims"), faults);
-    (account, Entry { password: secret, claims: Some(Arc::new(claims)) })
+    (account, Entry { password: secret, instead_of: None, claims: Some(Arc::new(claims)) })
 }
 
 /// What another provider knew them by.

@@ -21,7 +21,8 @@ use super::error::Result;
 use super::record::mark::Mark;
 use super::{Op, Settings};
 use crate::base::clock::Timestamp;
-use crate::base::secret::Secret;
+use crate::base::encode::base64url;
+use crate::base::secret::{Secret, sha256};
 use crate::store::Store;
 use crate::store::record;
 use async_trait::async_trait;
@@ -55,6 +56,8 @@ impl Person {
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub password: Option<Secret>,
+    /// [`digest`] of the hash in the next directory that this password is the same as; of another hash it knows nothing.
+    pub instead_of: Option<String>,
     /// `None`: ask the next directory.
     pub claims: Option<Arc<Map<String, Value>>>,
 }
@@ -143,6 +146,11 @@ pub fn account_of(username: &str) -> String {
     username.trim().to_lowercase()
 }
 
+/// What a hash is called by.
+fn digest(hash: &Secret) -> String {
+    base64url(&sha256(hash.expose().as_bytes()))
+}
+
 impl Op {
     /// The person whose user name this is; disabled people are found, and said to be so.
     pub(super) async fn person(&self, username: &str, now: Timestamp) -> Result<Option<Person>> {
@@ -150,9 +158,14 @@ impl Op {
         if account.is_empty() || account.len() > MAX_USERNAME {
             return Ok(None);
         }
-        let (mut password, mut claims) = (None, None);
+        let (mut password, mut claims, mut instead_of) = (None, None, None);
         for directory in &self.people.directories {
             if let Some(entry) = directory.find(&account, now).await? {
+                if instead_of.is_some() && instead_of != entry.password.as_ref().map(digest) {
+                    // It was changed there since: perhaps because the old one had become known.
+                    password = None;
+                }
+                instead_of = entry.instead_of;
                 password = password.or(entry.password);
                 claims = claims.or(entry.claims);
             }

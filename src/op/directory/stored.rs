@@ -43,7 +43,8 @@ impl Op {
         }
         let dead_since = now.minus(Duration::from_secs(1));
         let mark = Mark { of: Mark::of_account(&account), dead_since, disabled: false };
-        let record = Account { id: account.clone(), password, claims: Some(claims), created: now };
+        let record =
+            Account { id: account.clone(), password, claims: Some(claims), created: now, instead_of: None };
         let changes = vec![record::put(&record, Expect::Absent)?, record::put(&mark, Expect::Absent)?];
         match self.store().commit(changes, Durability::Durable, now).await {
             Ok(_) => {
@@ -62,6 +63,7 @@ impl Directory for Stored {
         let found = record::get::<Account>(&*self.0, account.to_owned(), now).await?;
         Ok(found.map(|found| Entry {
             password: (!found.record.password.is_empty()).then(|| Secret::new(found.record.password)),
+            instead_of: found.record.instead_of,
             claims: found.record.claims.map(Arc::new),
         }))
     }

@@ -89,8 +89,8 @@ async fn the_store_goes_before_the_file_and_a_mark_before_both() {
     let new = Account {
         id: "alice".into(),
         password: password::hash_cheaply("new"),
-        claims: None,
         created: Timestamp(1),
+        ..Account::default()
     };
     let orphan = Account { id: "gone".into(), ..new.clone() };
     let mark = Mark { of: Mark::of_account("alice"), dead_since: Timestamp(1), disabled: true };
@@ -198,6 +198,41 @@ async fn a_hash_from_django_lets_in_and_is_then_replaced_by_ours() {
     assert!(is("kim", "moving house").await);
     assert!(!is("kim", "moving horse").await);
     assert!(!is("no", "moving house").await && !is("nobody", "moving house").await);
+}
+
+#[tokio::test]
+async fn a_password_that_is_changed_in_the_file_counts_though_the_old_one_was_hashed_anew() {
+    const NEW: &str = "a new one";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.yaml");
+    let mut settings = settings("{}");
+    settings.users_file = Some(file.clone());
+    let kit = kit();
+    let open = async |hash: &str| {
+        let entry = if hash.is_empty() { String::new() } else { format!(", password: '{hash}'") };
+        std::fs::write(&file, format!("users: [{{ username: kim{entry} }}]")).unwrap();
+        Op::open(kit.clone(), settings.clone()).await.unwrap()
+    };
+    let is = async |op: &Op, password: &str| {
+        let person = op.person("kim", op.now()).await.unwrap();
+        op.is_password(person.as_ref(), Secret::new(password)).await.unwrap()
+    };
+    assert!(is(&open(DJANGO).await, "moving house").await);
+    let changed = open(&password::hash_cheaply(NEW)).await;
+    assert!(!is(&changed, "moving house").await && is(&changed, NEW).await);
+    let none = open("").await;
+    assert!(!is(&none, "moving house").await && !is(&none, NEW).await);
+    // Another of Django's making is hashed anew in its turn.
+    let made = crate::base::secret::pbkdf2_sha256(std::num::NonZeroU32::MIN, b"salt", NEW.as_bytes());
+    let again = open(&format!("pbkdf2_sha256$1$salt${}", crate::base::encode::base64(&made))).await;
+    assert!(is(&again, NEW).await && is(&again, NEW).await && !is(&again, "moving house").await);
+    let hash = again.person("kim", again.now()).await.unwrap().unwrap().password.unwrap();
+    assert!(hash.expose().starts_with("$argon2id$"));
+    // What the command line sets counts whatever is in the file.
+    let command =
+        serde_json::json!({ "command": "user-passwd", "username": "kim", "password": "set by hand" });
+    again.administer(serde_json::from_value(command).unwrap()).await.unwrap();
+    assert!(is(&open(&password::hash_cheaply(NEW)).await, "set by hand").await);
 }
 
 #[test]

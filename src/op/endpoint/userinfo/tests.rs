@@ -23,6 +23,7 @@ async fn world(scope: &str) -> (Op, String) {
         password: String::new(),
         claims: claims.as_object().cloned(),
         created: Timestamp(0),
+        instead_of: None,
     };
     commit(&op, vec![put(&account, Expect::Absent).unwrap()]).await;
     let sid = session(&op, "diana").await;
