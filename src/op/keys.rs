@@ -3,12 +3,13 @@
 
 mod import;
 
+use super::error::Error;
 use super::record::key::{Key, RingVersion};
 use super::token::life::Parent;
 use super::{Fault, Kit, Op, Settings};
 use crate::base::clock::Timestamp;
 use crate::base::encode::{base64url, from_base64url};
-use crate::jose::jwe::{self, Allowed, Decrypted};
+use crate::jose::jwe::{self, Allowed};
 use crate::jose::{
     self, KeyKind, KeyRing, Note, OwnKey, Purpose, RingKey, RotationPolicy, State, Step, rotation,
 };
@@ -77,12 +78,19 @@ impl Op {
         self.shared.keys.ring()
     }
 
-    /// What is in `token`, which somebody encrypted to a key of ours, in any state. With RSA it takes about a millisecond.
+    /// The text in `token`, which somebody encrypted to a key of ours, in any state. Anybody may ask for that, and RSA takes
+    /// about a millisecond: it is a worker's business.
     ///
     /// # Errors
-    /// As [`jwe::decrypt`].
-    pub(crate) fn decrypt(&self, token: &str, allowed: Allowed<'_>) -> Result<Decrypted, jose::Fault> {
-        jwe::decrypt(token, self.ring().decryption_keys(), allowed)
+    /// `temporarily_unavailable` where the workers are busy; within, as [`jwe::decrypt`].
+    pub(super) async fn decrypt(&self, token: &str) -> Result<Result<String, jose::Fault>, Error> {
+        let (ring, token) = (Arc::clone(&self.ring()), token.to_owned());
+        let opened =
+            self.shared.kit.work.run(move || jwe::decrypt(&token, ring.decryption_keys(), Allowed::ALL));
+        let text = |opened: jwe::Decrypted| {
+            String::from_utf8(opened.payload).map_err(|_| jose::Fault::Malformed("not text"))
+        };
+        Ok(opened.await?.and_then(text))
     }
 
     /// What time has made due: promotions, retirements, keys that may go.

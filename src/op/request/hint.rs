@@ -3,11 +3,12 @@
 
 use super::Params;
 use crate::base::clock::Timestamp;
-use crate::jose::{Algorithm, Expiry, KeySource, MacAlgorithm, MacJws, MacKey, Rules, Typ, verify};
+use crate::jose::{Algorithm, Expiry, KeySource, MacAlgorithm, MacJws, MacKey, Rules, Typ, jwe, verify};
 use crate::op::Op;
 use crate::op::error::{Result, invalid_request};
 use crate::op::record::client::Client;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 const MAX_LOGIN_HINT: usize = 256;
 
@@ -35,6 +36,12 @@ pub(super) async fn check(op: &Op, client: &Client, params: &Params, now: Timest
 /// that, by its secret.
 pub async fn id_token(op: &Op, token: &str, now: Timestamp) -> Result<Hint> {
     let foreign = || invalid_request("The id_token_hint is not an ID token of this provider");
+    // OpenID Connect Core §3.1.2.1: a client whose ID tokens are encrypted decrypts them first, and may encrypt the hint
+    // to us.
+    let token = match jwe::is_encrypted(token) {
+        true => Cow::Owned(op.decrypt(token).await?.map_err(|fault| foreign().because(fault))?),
+        false => Cow::Borrowed(token),
+    };
     let rules = Rules {
         // An access token of ours is no ID token (RFC 9068 §2.1: at+jwt).
         typ: Typ::Optional(&["JWT"]),
@@ -45,11 +52,11 @@ pub async fn id_token(op: &Op, token: &str, now: Timestamp) -> Result<Hint> {
         // A key of the ring is for one algorithm only, perhaps one that is not signed with any more.
         ..Rules::new(&Algorithm::ALL, now)
     };
-    let claims = match MacJws::parse(token) {
+    let claims = match MacJws::parse(&token) {
         Ok(jws) => shared(op, jws, &rules, now).await?.ok_or_else(foreign)?,
         Err(_) => {
             let ring = op.ring();
-            verify(token, &KeySource::Ring(&ring), &rules).map_err(|fault| foreign().because(fault))?.claims
+            verify(&token, &KeySource::Ring(&ring), &rules).map_err(|fault| foreign().because(fault))?.claims
         }
     };
     let client_id = audience(&claims).ok_or_else(foreign)?.to_owned();

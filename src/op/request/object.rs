@@ -7,7 +7,7 @@ mod unsigned;
 
 use super::Params;
 use crate::base::clock::Timestamp;
-use crate::jose::jwe::{self, Allowed};
+use crate::jose::jwe;
 use crate::jose::jws::MAX_TOKEN;
 use crate::jose::remote::KeysOf;
 use crate::jose::{Algorithm, Expiry, JweAlg, JweEnc, MacAlgorithm, MacJws, MacKey, Rules, Typ};
@@ -85,12 +85,8 @@ pub(super) async fn open(op: &Op, client: &Client, text: &str, now: Timestamp) -
 
 /// What is in an encrypted one (RFC 9101 §6.1). It must be signed all the same: anybody can encrypt to a public key.
 async fn decrypted(op: &Op, text: &str) -> Result<String> {
-    let closed = |why: String| invalid("The request object cannot be decrypted").because(why);
-    let (own, text) = (op.clone(), text.to_owned());
-    // With RSA it costs a millisecond, and anybody may ask.
-    let opened = op.shared.kit.work.run(move || own.decrypt(&text, Allowed::ALL)).await?;
-    let opened = opened.map_err(|fault| closed(fault.to_string()))?;
-    String::from_utf8(opened.payload).map_err(|fault| closed(fault.to_string()))
+    let opened = op.decrypt(text).await?;
+    opened.map_err(|fault| invalid("The request object cannot be decrypted").because(fault))
 }
 
 /// RFC 9101 §4: `none` is for whoever did not say how it signs.

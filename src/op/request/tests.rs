@@ -6,7 +6,9 @@ mod properties;
 mod pushed;
 mod response_types;
 
-use crate::jose::Algorithm;
+use crate::base::random::Random;
+use crate::jose::jwe::{self, Content};
+use crate::jose::{Algorithm, DecryptionKey, Encryption, KeyKind};
 use crate::op::error::Code;
 use crate::op::fixture::{START, header};
 use crate::op::record::mark::Mark;
@@ -256,6 +258,17 @@ async fn a_hint_names_the_person_and_another_one_is_refused() {
     let login = walk.open(&request(&[("id_token_hint", &bobs)])).await;
     assert_eq!(walk.sign_in(&login, ALICE).await.answer().error(), "login_required");
     assert!(answer(&mut walk, &[("prompt", "none")]).await.has_code(), "alice is still signed in");
+    // A client whose ID tokens are encrypted may encrypt the hint to us; to somebody else it says nothing.
+    for (ours, expected) in [(true, ""), (false, "invalid_request")] {
+        let (ring, foreign) = (walk.op.ring(), DecryptionKey::generate(KeyKind::P256).unwrap());
+        let to = ring.decryption_keys().iter().find(|key| key.kind() == KeyKind::P256).filter(|_| ours);
+        let to = to.unwrap_or(&foreign).public();
+        let how = Encryption::parse("ECDH-ES", None).unwrap();
+        let sealed = jwe::encrypt(alices.as_bytes(), to, how, Content::NESTED, &Random::scripted(5)).unwrap();
+        drop(ring);
+        let none = [("id_token_hint", sealed.as_str()), ("prompt", "none")];
+        assert_eq!(answer(&mut walk, &none).await.error(), expected);
+    }
 }
 
 #[tokio::test]
