@@ -3,7 +3,7 @@
 use super::{Credentials, refused};
 use crate::base::clock::Timestamp;
 use crate::jose::jws::Audience;
-use crate::jose::{Algorithm, Expiry, Rules};
+use crate::jose::{Algorithm, Expiry, Rules, Typ};
 use crate::op::Op;
 use crate::op::binding;
 use crate::op::endpoint::ENDPOINTS;
@@ -65,6 +65,8 @@ pub(super) fn rules<'a>(
     now: Timestamp,
 ) -> Rules<'a> {
     Rules {
+        // RFC 9101 §10.8, RFC 8725 §3.11: a request object travels through browsers and is no assertion.
+        typ: Typ::Optional(&["JWT", "client-authentication+jwt"]),
         issuer: Some(&client.client_id),
         audience: Audience::Includes(audience),
         required: &["sub", "jti"],

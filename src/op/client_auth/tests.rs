@@ -191,6 +191,21 @@ async fn an_assertion_with_anything_wrong_is_refused() {
     assert_eq!(world.present(&world.claims()).await.status(), StatusCode::OK);
 }
 
+/// RFC 9101 §10.8: a request object goes through the browser of whoever wants it.
+#[tokio::test]
+async fn a_request_object_is_no_assertion() {
+    let world = Asserting::new(Algorithm::ES256, None).await;
+    let claims = world.claims().to_string();
+    for (typ, status) in [
+        ("oauth-authz-req+jwt", StatusCode::UNAUTHORIZED),
+        ("dpop+jwt", StatusCode::UNAUTHORIZED),
+        ("client-authentication+jwt", StatusCode::OK),
+    ] {
+        let signed = world.key.sign(typ, claims.as_bytes()).unwrap();
+        assert_eq!(world.send(&signed).await.status(), status, "{typ}");
+    }
+}
+
 #[tokio::test]
 async fn failures_are_counted_and_successes_are_not() {
     let op = op_with("throttle: { address_failures: 3, window: 1m }").await;
