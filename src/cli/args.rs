@@ -313,7 +313,8 @@ pub struct ClientAdd {
     /// An app that can keep no secret: authentication `none`, PKCE.
     #[arg(long, conflicts_with = "auth_method")]
     pub public: bool,
-    /// How it authenticates: client_secret_basic, client_secret_post, private_key_jwt, none.
+    /// How it authenticates: client_secret_basic (if nothing is said), client_secret_post, client_secret_jwt,
+    /// private_key_jwt, none; with `op.mtls` also tls_client_auth and self_signed_tls_client_auth.
     #[arg(long, value_name = "METHOD")]
     pub auth_method: Option<String>,
     /// A grant type; may be repeated [authorization_code].

@@ -39,9 +39,19 @@ fn oidc_op(common: &Common, asked: OidcOp) -> Outcome {
     if !asked.dry_run {
         import::write(&made, &out, asked.force).map_err(Failure)?;
     }
-    let checked = if asked.dry_run { Ok(()) } else { check(&out.join(CONFIGURATION)) };
     tell(common, &made, &out, asked.dry_run)?;
-    checked.map_err(|Failure(says)| Failure(format!("{says}\nwhat was written does not pass its check")))
+    if asked.dry_run {
+        return Ok(());
+    }
+    let file = out.join(CONFIGURATION);
+    check(&file)
+        .map_err(|Failure(says)| Failure(format!("{says}\nwhat was written does not pass its check")))?;
+    match common.json {
+        true => Ok(()),
+        false => {
+            say::line(&format!("it passes its check; run it: oidcop-proxy run --config {}", file.display()))
+        }
+    }
 }
 
 fn check(file: &Path) -> Outcome {
@@ -71,10 +81,7 @@ fn tell(common: &Common, made: &import::Import, out: &Path, dry_run: bool) -> Ou
     }
     match dry_run {
         true => say::line("nothing was written: leave out --dry-run"),
-        false => say::line(&format!(
-            "it passes its check; run it: oidcop-proxy run --config {}",
-            out.join(CONFIGURATION).display()
-        )),
+        false => Ok(()),
     }
 }
 

@@ -113,6 +113,9 @@ pub enum Fault {
     /// Something the operator must put right.
     #[error("{0}")]
     Setting(String),
+    /// The same, where the key that says it is known (`op.mtls.ca_file`).
+    #[error("{key}: {says}")]
+    Key { key: &'static str, says: String },
 }
 
 /// A password as a users file holds it: an argon2id hash as a PHC string. Blocks for tens of milliseconds.
@@ -168,7 +171,7 @@ pub struct Op {
 
 fn authorities(settings: &Settings) -> Result<Option<Authorities>, Fault> {
     let Some(file) = settings.mtls.as_ref().and_then(|mtls| mtls.ca_file.as_ref()) else { return Ok(None) };
-    let fault = |why| Fault::Setting(format!("mtls.ca_file: {}: {why}", file.display()));
+    let fault = |why| Fault::Key { key: "op.mtls.ca_file", says: format!("{}: {why}", file.display()) };
     Authorities::read(file).map(Some).map_err(fault)
 }
 

@@ -325,8 +325,8 @@ pub struct Scope {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
-    /// What ID tokens and other answers can be signed with: RS256, PS256, ES256, ES384 or EdDSA. RS256 (OpenID Connect
-    /// Core §15.1) and ES256 (access tokens) stay. A client that registered one that is not here any more gets no ID
+    /// What ID tokens and other answers can be signed with: RS256, PS256, ES256, ES384 or EdDSA; left out, all of them.
+    /// RS256 (OpenID Connect Core §15.1) and ES256 (access tokens) must be among them. A client that registered one that is not here any more gets no ID
     /// tokens until it registers another.
     pub algorithms: Vec<Algorithm>,
     /// A new signing key takes over this often; 0 = only by `key rotate`.

@@ -27,18 +27,18 @@ impl Salts {
     /// Reads the files that `settings` name.
     pub(super) fn load(settings: &Settings) -> Result<Salts, Fault> {
         let Subjects::OidcOp(files) = &settings.subjects else { return Ok(Salts::default()) };
-        let read = |name: &str, file: &Option<PathBuf>| match file {
+        let read = |key: &'static str, file: &Option<PathBuf>| match file {
             None => Ok(None),
             Some(file) => match std::fs::read_to_string(file) {
                 Ok(salt) if salt.len() <= MAX_SALT => Ok(Some(Secret::new(salt))),
                 Ok(_) => Err(format!("{}: is too long for a salt", file.display())),
                 Err(error) => Err(format!("{}: cannot be read: {error}", file.display())),
             }
-            .map_err(|says| Fault::Setting(format!("op.subjects.oidc-op.{name}: {says}"))),
+            .map_err(|says| Fault::Key { key, says }),
         };
         Ok(Salts {
-            public: read("public_salt_file", &files.public_salt_file)?,
-            pairwise: read("pairwise_salt_file", &files.pairwise_salt_file)?,
+            public: read("op.subjects.oidc-op.public_salt_file", &files.public_salt_file)?,
+            pairwise: read("op.subjects.oidc-op.pairwise_salt_file", &files.pairwise_salt_file)?,
         })
     }
 }

@@ -87,6 +87,7 @@ pub fn check(loaded: &Loaded) -> Result<(), Faults> {
             .extend(found.into_iter().map(|fault| loaded.fault("front.tls.certificates", fault.to_string())));
     }
     match open_to_check(config) {
+        Err(Fault::Op(op::Fault::Key { key, says })) => faults.push(loaded.fault(key, says)),
         Err(fault) => faults.push(loaded.fault("op", fault.to_string())),
         Ok((_kit, op)) => {
             let found = proxy::Edge::check(&config.edge(config.demo.whoami), op).err().unwrap_or_default();

@@ -116,6 +116,13 @@ async fn import_of_a_flask_op_serves_its_client_and_its_people_as_before() {
         said.contains("it passes its check") && !said.contains(SHOP.1) && !said.contains("herrings"),
         "{said}"
     );
+    let gone =
+        ["import", "oidc-op", "config.json", "--out", "bare", "--cert", "gone.pem", "--key", "gone.key"];
+    let gone = output(folder.path(), &gone);
+    assert!(
+        !gone.status.success() && !String::from_utf8_lossy(&gone.stdout).contains("it passes its check"),
+        "{gone:?}"
+    );
     let again = output(folder.path(), &["import", "oidc-op", "config.json", "--out", "moved"]);
     assert!(String::from_utf8_lossy(&again.stderr).contains("is there already"), "{again:?}");
 

@@ -2,6 +2,7 @@
 
 use super::{Refused, Reply, refused};
 use crate::base::clock::Timestamp;
+use crate::base::uri;
 use crate::op::Op;
 use crate::op::endpoint::registration::digest;
 use crate::op::record::initial_access::InitialAccess;
@@ -24,6 +25,11 @@ pub(super) async fn make(
     }
     if uses == Some(0) || lifetime == Some(0) {
         return refused("a token that is good for nothing is none: uses and lifetime begin at 1");
+    }
+    if let Some(host) = redirect_hosts.iter().find(|host| {
+        uri::host(&format!("https://{host}/")).is_none_or(|alone| !alone.eq_ignore_ascii_case(host))
+    }) {
+        return refused(format!("{host} is not a host: say it without scheme, port and path"));
     }
     let token = op.random().token().map_err(|fault| Refused(fault.to_string()))?;
     let now = op.now();

@@ -84,6 +84,6 @@ impl Directory for Stored {
     }
 
     fn origin(&self) -> &'static str {
-        "command line"
+        "store"
     }
 }

@@ -44,7 +44,8 @@ pub(super) async fn adopt(
 
 /// The keys of the file that can sign, and whether they had stopped doing so.
 fn usable(file: &Path) -> Result<Vec<(SigningKey, bool)>, Fault> {
-    let setting = |says: String| Fault::Setting(format!("op.keys.import: {}: {says}", file.display()));
+    let setting =
+        |says: String| Fault::Key { key: "op.keys.import", says: format!("{}: {says}", file.display()) };
     let text = std::fs::read(file).map_err(|error| setting(format!("cannot be read: {error}")))?;
     let all = private_keys(&text).map_err(|fault| setting(fault.to_string()))?;
     let mut usable: Vec<(SigningKey, bool)> = Vec::new();

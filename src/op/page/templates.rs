@@ -37,10 +37,12 @@ impl Templates {
         let built_in = built_in()?;
         let Some(folder) = &settings.pages.templates else { return Ok(Templates { built_in, themed: None }) };
         let mut themed = built_in.clone();
-        let fault =
-            |path: &std::path::Path, what: String| Fault::Setting(format!("{}: {what}", path.display()));
+        let fault = |path: &std::path::Path, what: String| Fault::Key {
+            key: "op.pages.templates",
+            says: format!("{}: {what}", path.display()),
+        };
         if !folder.is_dir() {
-            return Err(fault(folder, "is not a folder (pages.templates)".into()));
+            return Err(fault(folder, "is not a folder".into()));
         }
         for (name, _) in BUILT_IN {
             let path = folder.join(name);

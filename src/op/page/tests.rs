@@ -75,7 +75,8 @@ async fn an_operators_template_goes_before_ours_and_a_broken_one_is_told_at_star
     let fault = Op::open(fixture::kit(), settings.clone()).await.err().unwrap().to_string();
     assert!(fault.contains("login.html"), "{fault}");
     settings.pages.templates = Some(folder.path().join("missing"));
-    assert!(Op::open(fixture::kit(), settings).await.is_err());
+    let fault = Op::open(fixture::kit(), settings).await.err().unwrap();
+    assert!(fault.to_string().starts_with("op.pages.templates: "), "{fault}");
 }
 
 #[tokio::test]

@@ -19,9 +19,10 @@ pub struct TokenExchange {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Exchanger {
-    /// The clients whose tokens it may present, by client id.
+    /// The clients whose people's tokens it may present, by client id; at least one. What a client got for itself
+    /// (`client_credentials`) is never exchanged.
     pub subjects: Vec<String>,
-    /// The resources it may get tokens for, by `uri`.
+    /// The resources it may get tokens for, by `uri`; at least one.
     pub audiences: Vec<String>,
     /// Scopes its tokens may have besides those of the token it presents.
     pub scopes: Vec<String>,

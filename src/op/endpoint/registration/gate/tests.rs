@@ -57,6 +57,23 @@ async fn only_whoever_brings_an_initial_access_token_registers() {
     assert_eq!(register(&op, &own, web()).await.status(), 401);
 }
 
+#[tokio::test]
+async fn what_is_no_host_alone_is_refused_as_a_redirect_host() {
+    let op = guarded().await;
+    for host in ["https://rp.example", "rp.example:8443", "rp.example/cb", "", "a b"] {
+        let made = Command::ClientToken {
+            uses: None,
+            lifetime: None,
+            redirect_hosts: vec![host.into()],
+            scopes: vec![],
+        };
+        assert!(op.administer(made).await.unwrap_err().to_string().contains("is not a host"), "{host}");
+    }
+    for host in ["RP.example", "127.0.0.1", "[::1]"] {
+        token(&op, None, None, (&[host], &[])).await;
+    }
+}
+
 /// ATTACKS 29.
 #[tokio::test]
 async fn a_hundred_at_once_register_as_many_clients_as_the_token_is_good_for() {
