@@ -314,7 +314,7 @@ pub struct ClientAdd {
     #[arg(long, conflicts_with = "auth_method")]
     pub public: bool,
     /// How it authenticates: client_secret_basic (if nothing is said), client_secret_post, client_secret_jwt,
-    /// private_key_jwt, none; with `op.mtls` also tls_client_auth and self_signed_tls_client_auth.
+    /// private_key_jwt, none; with `op.mtls` also self_signed_tls_client_auth, and with its `ca_file` tls_client_auth.
     #[arg(long, value_name = "METHOD")]
     pub auth_method: Option<String>,
     /// A grant type; may be repeated [authorization_code].
