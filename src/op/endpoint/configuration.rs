@@ -85,8 +85,6 @@ pub(crate) fn document(op: &Op) -> Map<String, Value> {
         add(&member, value);
     }
     add("scopes_supported", json!(op.scopes_supported()));
-    add("claims_supported", json!(op.claim_names()));
-    add("ui_locales_supported", crate::op::page::tags().collect());
     add("claim_types_supported", json!(op.settings.claim_types()));
     add("code_challenge_methods_supported", json!(["S256"]));
     add("prompt_values_supported", json!(crate::op::prompt::values(op)));
