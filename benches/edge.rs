@@ -6,10 +6,14 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use oidcop_proxy::base::clock::Clock;
+use oidcop_proxy::base::fetch::Fetch;
 use oidcop_proxy::base::random::Random;
+use oidcop_proxy::base::secret::AtRestKey;
+use oidcop_proxy::base::work::Work;
 use oidcop_proxy::observe::access_log::AccessLog;
 use oidcop_proxy::observe::metrics::Metrics;
 use oidcop_proxy::proxy::{Edge, Kit, Settings};
+use oidcop_proxy::store::memory::Memory;
 use serde_json::json;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -29,6 +33,10 @@ fn edge(count: usize) -> Edge {
         random: Random::system(),
         access_log: AccessLog::off(),
         metrics: Arc::new(Metrics::default()),
+        store: Arc::new(Memory::new()),
+        at_rest: AtRestKey::new([0; 32]),
+        fetch: Fetch::scripted(|asked| panic!("nobody scripted {}", asked.url)),
+        work: Work::scripted(Clock::system()),
         subject_key: [0; 32],
     };
     Edge::new(&settings, None, kit).unwrap_or_else(|faults| panic!("{faults:?}"))

@@ -30,10 +30,14 @@ pub use state::Fault;
 pub use upstream::settings::Upstream;
 
 use crate::base::clock::Clock;
+use crate::base::fetch::Fetch;
 use crate::base::random::Random;
+use crate::base::secret::AtRestKey;
+use crate::base::work::Work;
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::op::Op;
+use crate::store::Store;
 use arc_swap::ArcSwap;
 use authority::Authority;
 use deadline::Deadlines;
@@ -58,6 +62,13 @@ pub struct Kit {
     pub random: Random,
     pub access_log: AccessLog,
     pub metrics: Arc<Metrics>,
+    /// Where the edge keeps what must outlive the process: its sessions, keys and certificates.
+    pub store: Arc<dyn Store>,
+    pub at_rest: AtRestKey,
+    /// For what other parties publish.
+    pub fetch: Fetch,
+    /// For what blocks.
+    pub work: Work,
     /// Subjects stand in the access log as a hash under this key.
     pub subject_key: [u8; 32],
 }

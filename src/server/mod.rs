@@ -139,6 +139,10 @@ fn edge_kit(kit: &Kit, access_log: AccessLog, metrics: Arc<Metrics>) -> proxy::K
         random: kit.op().random.clone(),
         access_log,
         metrics,
+        store: kit.store().clone(),
+        at_rest: kit.op().at_rest.clone(),
+        fetch: kit.op().fetch.clone(),
+        work: kit.op().work.clone(),
         subject_key: kit.op().at_rest.derive("subjects in the access log"),
     }
 }

@@ -85,6 +85,18 @@ fn settings(upstream: SocketAddr) -> Value {
     })
 }
 
+/// What provider and edge stand on: each call makes another.
+fn ground(clock: &Clock) -> op::Kit {
+    op::Kit {
+        store: Arc::new(Memory::new()),
+        clock: clock.clone(),
+        random: Random::system(),
+        at_rest: AtRestKey::new([7; 32]),
+        work: Work::scripted(clock.clone()),
+        fetch: Fetch::scripted(|asked| panic!("nobody scripted {}", asked.url)),
+    }
+}
+
 /// `more`: further settings of the provider.
 async fn provider(clock: &Clock, folder: &TempDir, more: &Value) -> Op {
     let clients = folder.path().join("clients.yaml");
@@ -103,15 +115,7 @@ async fn provider(clock: &Clock, folder: &TempDir, more: &Value) -> Op {
     });
     written.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let settings: op::Settings = serde_json::from_value(written).unwrap();
-    let kit = op::Kit {
-        store: Arc::new(Memory::new()),
-        clock: clock.clone(),
-        random: Random::system(),
-        at_rest: AtRestKey::new([7; 32]),
-        work: Work::scripted(clock.clone()),
-        fetch: Fetch::scripted(|asked| panic!("nobody scripted {}", asked.url)),
-    };
-    Op::open(kit, settings).await.unwrap()
+    Op::open(ground(clock), settings).await.unwrap()
 }
 
 impl House {
@@ -128,11 +132,16 @@ impl House {
         let log_file = folder.path().join("access.log");
         let log = AccessLog::new(Sink::file(&log_file).unwrap()).unwrap();
         let metrics = Arc::new(Metrics::default());
+        let op::Kit { store, random, at_rest, work, fetch, .. } = ground(&clock);
         let kit = Kit {
             clock: clock.clone(),
-            random: Random::system(),
+            random,
             access_log: log.clone(),
             metrics: metrics.clone(),
+            store,
+            at_rest,
+            fetch,
+            work,
             subject_key: [1; 32],
         };
         let written: Settings = serde_json::from_value(settings(upstream.address)).unwrap();
