@@ -39,7 +39,7 @@ mod walk;
 
 pub use administer::{Command, Refused};
 pub use binding::dpop::ALGS_IN_CHALLENGE as DPOP_ALGS;
-pub use binding::{DPOP, DPOP_NONCE, Scheme, Shown, Unproven};
+pub use binding::{DPOP, DPOP_NONCE, Proofs, Scheme, Shown, Unproven};
 pub use clients::{SeedFault, client_file_faults};
 pub use cookie::COOKIES;
 pub use directory::{account_of, user_file_faults};
@@ -47,6 +47,7 @@ pub use elsewhere::{
     Offered, claim_fault, client_entry_faults, is_client_member, is_reserved_claim, needs_secret_itself,
     password_fault, standard_claims, user_entry_faults,
 };
+pub use record::confirmation::Confirmation;
 pub use settings::Settings;
 pub use token::introspect::{Facts, Presented, Verdict};
 pub use token::life::{Dead, Hook, Life};
@@ -138,7 +139,7 @@ struct Shared {
     keys: Keys,
     refresh_keys: RefreshKeys,
     /// Nonces for proofs, and the proofs that were used.
-    binding: binding::Memory,
+    binding: Proofs,
     /// The key sets of clients.
     remote: RemoteKeys,
     throttle: Throttle,
@@ -189,7 +190,7 @@ impl Op {
             verdicts: Verdicts::default(),
             keys: Keys::open(&kit, &settings).await?,
             refresh_keys: RefreshKeys::new(&kit.at_rest),
-            binding: binding::Memory::new(&kit.at_rest, &kit.random, kit.clock.now())?,
+            binding: Proofs::new(&kit.at_rest, &kit.random, kit.clock.now())?,
             remote: RemoteKeys::new(kit.fetch.clone(), kit.clock.clone()),
             generations: AtomicU64::new(0),
             subject_key,

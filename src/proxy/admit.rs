@@ -123,7 +123,7 @@ async fn permit(route: &Route, session: &mut Session, context: &Context) -> Resu
     }
     let head = session.req_header();
     let asked = Asked {
-        op: context.state.op.as_ref(),
+        verifier: context.state.verifier.as_ref(),
         rule: &route.rule,
         method: &head.method,
         authority: context.authority.as_ref().map_or("", Authority::as_str),

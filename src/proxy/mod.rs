@@ -22,6 +22,7 @@ mod route;
 pub mod settings;
 mod state;
 mod upstream;
+mod verifier;
 
 pub use context::Context;
 pub use explain::Explanation;

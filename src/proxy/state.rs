@@ -8,6 +8,7 @@ use super::respond::Page;
 use super::route::{Route, Routes, Target};
 use super::settings::{self, Limits, Settings};
 use super::upstream::Pool;
+use super::verifier::Verifier;
 use crate::op::Op;
 use http::HeaderValue;
 use ipnet::IpNet;
@@ -20,6 +21,8 @@ pub type Fault = (String, String);
 pub(super) struct State {
     /// `None`: an edge without a provider.
     pub op: Option<Op>,
+    /// Who judges access tokens; `None`: no route asks for one.
+    pub verifier: Option<Verifier>,
     /// Host and port of the provider's issuer.
     pub issuer: Option<Authority>,
     /// The same of its endpoints that take client certificates.
@@ -75,6 +78,7 @@ impl State {
             None => Places::new(settings.limits.in_flight),
         };
         Ok(State {
+            verifier: op.clone().map(Verifier::Local),
             op,
             issuer,
             mtls,

@@ -2,7 +2,7 @@
 //! signature are the business of `jose/dpop.rs`.
 
 use super::target::Target;
-use super::{DPOP, Shown, Unproven, replay};
+use super::{DPOP, Proofs, Shown, Unproven, replay};
 use crate::base::clock::Timestamp;
 use crate::base::encode::base64url;
 use crate::base::secret::{Digest, equal, sha256};
@@ -12,7 +12,7 @@ use crate::op::Op;
 use crate::op::endpoint::Call;
 use crate::op::error::Result as Answered;
 use crate::op::record::replay::Replay;
-use crate::op::settings::Nonces;
+use crate::op::settings::{Dpop, Nonces};
 use crate::store::record::put;
 use crate::store::{Durability, Expect};
 use http::HeaderMap;
@@ -60,7 +60,8 @@ enum Nonce {
 pub(in crate::op) async fn of_request(op: &Op, call: &Call<'_>) -> Answered<Option<Proved>> {
     let target =
         Target { method: call.request.method(), authority: &call.peer.host, path: call.request.uri().path() };
-    let Some(proved) = check(op, call.request.headers(), target, None, call.now)? else { return Ok(None) };
+    let under = Under { proofs: &op.shared.binding, settings: &op.settings.dpop, now: call.now };
+    let Some(proved) = under.check(call.request.headers(), target, None)? else { return Ok(None) };
     // A second longer than it could be taken.
     let forget = proved.issued.plus(WINDOW).plus(Duration::from_secs(1));
     let used = Replay::new("dpop", &proved.jkt, &proved.jti, forget);
@@ -73,35 +74,12 @@ pub(in crate::op) async fn of_request(op: &Op, call: &Call<'_>) -> Answered<Opti
 
 const USED: &str = "The DPoP proof was used before";
 
-/// The proof beside a token that is bound to the key `jkt`. What was used is remembered here, without the store: a
-/// proof that an earlier process or another node may have seen must carry a nonce of this one. The nonce to give out,
-/// if one is due.
-pub(super) fn with_token(op: &Op, jkt: &str, shown: &Shown<'_>) -> Result<Option<String>, Unproven> {
-    let now = op.now();
-    let target = Target { method: shown.method, authority: shown.authority, path: shown.path };
-    let proved = check(op, shown.headers, target, Some(shown.token), now)?;
-    let proved = proved.ok_or(Unproven::Proof("A DPoP proof is needed"))?;
-    // RFC 9449 §7.1: the key the token is bound to.
-    if !equal(proved.jkt.as_bytes(), jkt.as_bytes()) {
-        return Err(Unproven::Proof("The DPoP proof is not of the key the access token is bound to"));
-    }
-    let memory = &op.shared.binding;
-    let known_here = match proved.nonce {
-        Nonce::Ours { .. } => true,
-        Nonce::Theirs => false,
-        Nonce::None => proved.issued > memory.since.plus(AHEAD) && proved.issued <= now.plus(AHEAD),
-    };
-    if !known_here {
-        return Err(match op.settings.dpop.nonce {
-            Nonces::Off => Unproven::Proof("The DPoP proof is from another time"),
-            Nonces::Offered | Nonces::Required => Unproven::Nonce,
-        });
-    }
-    match memory.replays.first(&proved.identity(), now) {
-        Ok(true) => Ok(offer(op, &proved, now)),
-        Ok(false) => Err(Unproven::Proof(USED)),
-        Err(replay::Full) => Err(Unproven::Busy),
-    }
+/// What proofs are judged under.
+#[derive(Clone, Copy)]
+pub(super) struct Under<'a> {
+    pub proofs: &'a Proofs,
+    pub settings: &'a Dpop,
+    pub now: Timestamp,
 }
 
 impl Proved {
@@ -110,64 +88,94 @@ impl Proved {
     }
 }
 
-/// The nonce of this moment, unless nonces are off.
-pub(super) fn nonce(op: &Op, now: Timestamp) -> Option<String> {
-    (op.settings.dpop.nonce != Nonces::Off).then(|| op.shared.binding.nonces.current(now))
-}
-
-/// The nonce for the client's next proof, unless it has it (RFC 9449 §8.2).
-pub(super) fn offer(op: &Op, proved: &Proved, now: Timestamp) -> Option<String> {
-    if proved.nonce == (Nonce::Ours { current: true }) {
-        return None;
-    }
-    nonce(op, now)
-}
-
-/// RFC 9449 §4.3, but for check 12, which is the caller's: whether it is seen for the first time. `None`: there is no
-/// proof.
-fn check(
-    op: &Op,
-    headers: &HeaderMap,
-    target: Target<'_>,
-    token: Option<&str>,
-    now: Timestamp,
-) -> Result<Option<Proved>, Unproven> {
-    let mut given = headers.get_all(DPOP).iter();
-    let Some(text) = given.next() else { return Ok(None) };
-    if given.next().is_some() {
-        return Err(Unproven::Proof("The request has more than one DPoP proof"));
-    }
-    let text = text.to_str().map_err(|_| Unproven::Proof(MALFORMED))?;
-    let rules = ProofRules { algorithms: &ALGS, now, behind: WINDOW, ahead: WINDOW };
-    let proof = verify_proof(text, &rules).map_err(|fault| {
-        tracing::debug!(%fault, "a DPoP proof is not valid");
-        Unproven::Proof(MALFORMED)
-    })?;
-    if !target.is(&proof.htm, &proof.htu) {
-        return Err(Unproven::Proof("The DPoP proof is for another request"));
-    }
-    let nonce = said_nonce(op, &proof, now)?;
-    if let Some(token) = token {
-        let hash = base64url(&sha256(token.as_bytes()));
-        if !proof.ath.as_deref().is_some_and(|ath| equal(ath.as_bytes(), hash.as_bytes())) {
-            return Err(Unproven::Proof("The DPoP proof is for another access token"));
-        }
-    }
-    Ok(Some(Proved { jkt: proof.jkt, jti: proof.jti, issued: proof.iat, nonce }))
-}
-
 const MALFORMED: &str = "The DPoP proof is not valid";
 
-/// RFC 9449 §4.3, check 10.
-fn said_nonce(op: &Op, proof: &Proof, now: Timestamp) -> Result<Nonce, Unproven> {
-    let settings = &op.settings.dpop;
-    match (settings.nonce, proof.nonce.as_deref()) {
-        (Nonces::Off, _) | (Nonces::Offered, None) => Ok(Nonce::None),
-        (Nonces::Required, None) => Err(Unproven::Nonce),
-        (Nonces::Offered | Nonces::Required, Some(said)) => {
-            let known = op.shared.binding.nonces.read(said, settings.nonce_lifetime.0, now);
-            let known = known.ok_or(Unproven::Nonce)?;
-            Ok(if known.ours { Nonce::Ours { current: known.current } } else { Nonce::Theirs })
+impl Under<'_> {
+    /// The proof beside a token that is bound to the key `jkt`. What was used is remembered here, without the store: a
+    /// proof that an earlier process or another node may have seen must carry a nonce of this one. The nonce to give
+    /// out, if one is due.
+    pub fn with_token(self, jkt: &str, shown: &Shown<'_>) -> Result<Option<String>, Unproven> {
+        let Under { proofs, settings, now } = self;
+        let target = Target { method: shown.method, authority: shown.authority, path: shown.path };
+        let proved = self.check(shown.headers, target, Some(shown.token))?;
+        let proved = proved.ok_or(Unproven::Proof("A DPoP proof is needed"))?;
+        // RFC 9449 §7.1: the key the token is bound to.
+        if !equal(proved.jkt.as_bytes(), jkt.as_bytes()) {
+            return Err(Unproven::Proof("The DPoP proof is not of the key the access token is bound to"));
+        }
+        let known_here = match proved.nonce {
+            Nonce::Ours { .. } => true,
+            Nonce::Theirs => false,
+            Nonce::None => proved.issued > proofs.since.plus(AHEAD) && proved.issued <= now.plus(AHEAD),
+        };
+        if !known_here {
+            return Err(match settings.nonce {
+                Nonces::Off => Unproven::Proof("The DPoP proof is from another time"),
+                Nonces::Offered | Nonces::Required => Unproven::Nonce,
+            });
+        }
+        match proofs.replays.first(&proved.identity(), now) {
+            Ok(true) => Ok(self.offer(&proved)),
+            Ok(false) => Err(Unproven::Proof(USED)),
+            Err(replay::Full) => Err(Unproven::Busy),
+        }
+    }
+
+    /// The nonce of this moment, unless nonces are off.
+    pub fn nonce(self) -> Option<String> {
+        (self.settings.nonce != Nonces::Off).then(|| self.proofs.nonces.current(self.now))
+    }
+
+    /// The nonce for the client's next proof, unless it has it (RFC 9449 §8.2).
+    pub fn offer(self, proved: &Proved) -> Option<String> {
+        if proved.nonce == (Nonce::Ours { current: true }) {
+            return None;
+        }
+        self.nonce()
+    }
+
+    /// RFC 9449 §4.3, but for check 12, which is the caller's: whether it is seen for the first time. `None`: there is
+    /// no proof.
+    fn check(
+        self,
+        headers: &HeaderMap,
+        target: Target<'_>,
+        token: Option<&str>,
+    ) -> Result<Option<Proved>, Unproven> {
+        let mut given = headers.get_all(DPOP).iter();
+        let Some(text) = given.next() else { return Ok(None) };
+        if given.next().is_some() {
+            return Err(Unproven::Proof("The request has more than one DPoP proof"));
+        }
+        let text = text.to_str().map_err(|_| Unproven::Proof(MALFORMED))?;
+        let rules = ProofRules { algorithms: &ALGS, now: self.now, behind: WINDOW, ahead: WINDOW };
+        let proof = verify_proof(text, &rules).map_err(|fault| {
+            tracing::debug!(%fault, "a DPoP proof is not valid");
+            Unproven::Proof(MALFORMED)
+        })?;
+        if !target.is(&proof.htm, &proof.htu) {
+            return Err(Unproven::Proof("The DPoP proof is for another request"));
+        }
+        let nonce = self.said_nonce(&proof)?;
+        if let Some(token) = token {
+            let hash = base64url(&sha256(token.as_bytes()));
+            if !proof.ath.as_deref().is_some_and(|ath| equal(ath.as_bytes(), hash.as_bytes())) {
+                return Err(Unproven::Proof("The DPoP proof is for another access token"));
+            }
+        }
+        Ok(Some(Proved { jkt: proof.jkt, jti: proof.jti, issued: proof.iat, nonce }))
+    }
+
+    /// RFC 9449 §4.3, check 10.
+    fn said_nonce(self, proof: &Proof) -> Result<Nonce, Unproven> {
+        match (self.settings.nonce, proof.nonce.as_deref()) {
+            (Nonces::Off, _) | (Nonces::Offered, None) => Ok(Nonce::None),
+            (Nonces::Required, None) => Err(Unproven::Nonce),
+            (Nonces::Offered | Nonces::Required, Some(said)) => {
+                let known = self.proofs.nonces.read(said, self.settings.nonce_lifetime.0, self.now);
+                let known = known.ok_or(Unproven::Nonce)?;
+                Ok(if known.ours { Nonce::Ours { current: known.current } } else { Nonce::Theirs })
+            }
         }
     }
 }

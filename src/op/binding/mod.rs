@@ -14,12 +14,14 @@ use super::endpoint::Call;
 use super::error::{Code, Error, Result, invalid_request, unavailable};
 use super::record::client::Client;
 use super::record::confirmation::Confirmation;
+use super::settings::Dpop;
 use super::token::introspect::Facts;
 use super::{Op, serve};
 use crate::base::clock::Timestamp;
 use crate::base::random::NoRandomness;
 use crate::base::secret::AtRestKey;
 use bytes::Bytes;
+use dpop::Under;
 use http::{HeaderMap, HeaderName, Method, Response};
 use nonce::Nonces;
 use replay::Replays;
@@ -78,35 +80,40 @@ pub enum Unproven {
     Busy,
 }
 
-/// What the process remembers of proofs. It survives a reload.
-pub(super) struct Memory {
+/// What a process remembers of proofs: the nonces it gave out and the proofs it took. It survives a reload.
+pub struct Proofs {
     nonces: Nonces,
     replays: Replays,
     /// Proofs from before were seen by somebody else, perhaps.
     since: Timestamp,
 }
 
-impl Memory {
+impl Proofs {
+    /// # Errors
+    /// There is no randomness.
     pub fn new(
         at_rest: &AtRestKey,
         random: &crate::base::random::Random,
         now: Timestamp,
-    ) -> std::result::Result<Memory, NoRandomness> {
+    ) -> std::result::Result<Proofs, NoRandomness> {
         let nonces = Nonces::new(at_rest, random)?;
-        Ok(Memory { nonces, replays: Replays::new(dpop::WINDOW * 2), since: now })
+        Ok(Proofs { nonces, replays: Replays::new(dpop::WINDOW * 2), since: now })
     }
-}
 
-impl Op {
-    /// Whether who shows this token is who it was issued to. Of a plain bearer token nothing is asked. A fresh nonce
-    /// comes back if the client should have one.
+    /// Whether who shows a token bound to `confirmation` is who it was issued to. Of a plain bearer token nothing is
+    /// asked. A fresh nonce comes back if the client should have one.
     ///
     /// # Errors
     /// What is missing.
-    pub fn proves(&self, facts: &Facts, shown: &Shown<'_>) -> std::result::Result<Option<String>, Unproven> {
-        let bound = &facts.confirmation;
+    pub fn prove(
+        &self,
+        settings: &Dpop,
+        confirmation: &Confirmation,
+        shown: &Shown<'_>,
+        now: Timestamp,
+    ) -> std::result::Result<Option<String>, Unproven> {
         // RFC 9449 §7.1, §7.2: neither kind of token passes for the other.
-        let jkt = match (shown.scheme, &bound.jkt) {
+        let jkt = match (shown.scheme, &confirmation.jkt) {
             (Scheme::Bearer, None) => None,
             (Scheme::Dpop, Some(jkt)) => Some(jkt),
             (Scheme::Dpop, None) => return Err(Unproven::Token("The access token is not bound to a key")),
@@ -114,17 +121,32 @@ impl Op {
                 return Err(Unproven::Token("The access token is bound to a key: DPoP is needed"));
             }
         };
-        if let Some(thumbprint) = &bound.x5t_s256
+        if let Some(thumbprint) = &confirmation.x5t_s256
             && !mtls::is_of(shown.certificate, thumbprint)
         {
             return Err(Unproven::Token("The access token is bound to another client certificate"));
         }
-        jkt.map_or(Ok(None), |jkt| dpop::with_token(self, jkt, shown))
+        jkt.map_or(Ok(None), |jkt| Under { proofs: self, settings, now }.with_token(jkt, shown))
+    }
+
+    /// The nonce to give out with a challenge; `None`: nonces are off.
+    pub fn nonce(&self, settings: &Dpop, now: Timestamp) -> Option<String> {
+        Under { proofs: self, settings, now }.nonce()
+    }
+}
+
+impl Op {
+    /// Whether who shows this token is who it was issued to ([`Proofs::prove`]).
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn proves(&self, facts: &Facts, shown: &Shown<'_>) -> std::result::Result<Option<String>, Unproven> {
+        self.shared.binding.prove(&self.settings.dpop, &facts.confirmation, shown, self.now())
     }
 
     /// The nonce to give out with a challenge; `None`: nonces are off.
     pub fn dpop_nonce(&self) -> Option<String> {
-        dpop::nonce(self, self.now())
+        self.shared.binding.nonce(&self.settings.dpop, self.now())
     }
 }
 
@@ -157,7 +179,8 @@ pub(super) fn confirmation(
 
 /// Gives the client the nonce for its next proof, if it should have one (RFC 9449 §8.2).
 pub(super) fn offer(op: &Op, response: &mut Response<Bytes>, proved: Option<&Proved>, now: Timestamp) {
-    if let Some(nonce) = proved.and_then(|proved| dpop::offer(op, proved, now)) {
+    let under = Under { proofs: &op.shared.binding, settings: &op.settings.dpop, now };
+    if let Some(nonce) = proved.and_then(|proved| under.offer(proved)) {
         serve::set(response, DPOP_NONCE, &nonce);
     }
 }

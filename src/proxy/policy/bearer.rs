@@ -1,13 +1,13 @@
-//! An access token of the built-in provider, from the Authorization header only. RFC 6750 §2.1, §3; RFC 9068 §4; RFC
-//! 9449 §7; RFC 8705 §3. The judgement is the provider's own, without a network hop; what the token is bound to is asked
-//! for in each request. Tokens in bodies (RFC 6750 §2.2) and queries (§2.3) are not taken.
+//! An access token from the Authorization header only. RFC 6750 §2.1, §3; RFC 9068 §4; RFC 9449 §7; RFC 8705 §3. Whose
+//! tokens it takes is the verifier's business; what a token is bound to is asked for in each request. Tokens in bodies (RFC 6750 §2.2) and queries (§2.3) are not taken.
 
 use super::challenge::Case;
 use super::{Asked, Challenge, Judged, Permit, Policy};
-use crate::op::{Facts, Op, Presented, Scheme, Shown, Unproven, Verdict};
+use crate::op::{Facts, Presented, Scheme, Shown, Unproven, Verdict};
 use crate::proxy::denial::Denial;
 use crate::proxy::front::Exchange;
 use crate::proxy::settings::{self, Binding};
+use crate::proxy::verifier::Verifier;
 use http::{HeaderMap, Uri, header};
 use std::sync::Arc;
 
@@ -33,36 +33,36 @@ impl Policy for Bearer {
         let settings::Policy::Bearer(rule) = asked.rule else {
             return Judged::Now(Err(Denial::Bug("the bearer policy was given another's rule")));
         };
-        let Some(op) = asked.op else {
-            return Judged::Now(Err(Denial::Bug("the bearer policy has no provider to ask")));
+        let Some(verifier) = asked.verifier else {
+            return Judged::Now(Err(Denial::Bug("the bearer policy has no issuer to ask")));
         };
         let (scheme, token) = match presented(asked.uri, asked.headers) {
             Ok(presented) => presented,
-            Err(case) => return Judged::Now(Err(refusal(case, Scheme::Bearer, op, rule))),
+            Err(case) => return Judged::Now(Err(refusal(case, Scheme::Bearer, verifier, rule))),
         };
-        let bench = Bench { asked, op, rule, scheme, token };
-        if let Some(verdict) = op.seen(Presented { token }) {
+        let bench = Bench { asked, verifier, rule, scheme, token };
+        if let Some(verdict) = verifier.seen(Presented { token }) {
             return Judged::Now(bench.weigh(verdict));
         }
         Judged::Later(Box::pin(async move {
-            match op.introspect(Presented { token }).await {
+            match verifier.introspect(Presented { token }).await {
                 Ok(verdict) => bench.weigh(verdict),
-                Err(fault) => Err(Denial::Undecided(fault.to_string())),
+                Err(fault) => Err(Denial::Undecided(fault)),
             }
         }))
     }
 }
 
-fn refusal(case: Case, scheme: Scheme, op: &Op, rule: &settings::Bearer) -> Denial {
+fn refusal(case: Case, scheme: Scheme, verifier: &Verifier, rule: &settings::Bearer) -> Denial {
     let scope = match case {
         // RFC 6750 §3: the scope necessary to access the resource.
         Case::Missing | Case::Insufficient if rule.any_scope.is_empty() => rule.scopes.as_slice(),
         _ => &[],
     };
-    let mut challenge = Challenge::new(case, scheme, &op.settings().issuer, scope);
+    let mut challenge = Challenge::new(case, scheme, verifier.issuer(), scope);
     match case {
         // RFC 9449 §9.
-        Case::Nonce => challenge.nonce = op.dpop_nonce(),
+        Case::Nonce => challenge.nonce = verifier.dpop_nonce(),
         Case::Missing => challenge.bound_only = rule.binding == Binding::Required,
         _ => {}
     }
@@ -71,9 +71,8 @@ fn refusal(case: Case, scheme: Scheme, op: &Op, rule: &settings::Bearer) -> Deni
 
 /// What is said when the token's life has ended since it was judged.
 pub(super) fn ended(asked: Asked<'_>) -> Denial {
-    let op = asked.op;
     let scheme = presented(asked.uri, asked.headers).map_or(Scheme::Bearer, |(scheme, _)| scheme);
-    let realm = op.map_or("", |op| op.settings().issuer.as_str());
+    let realm = asked.verifier.map_or("", Verifier::issuer);
     Denial::Challenge(Challenge::new(Case::Invalid, scheme, realm, &[]))
 }
 
@@ -112,7 +111,7 @@ fn names_token(query: &str) -> bool {
 /// What a verdict is weighed with.
 struct Bench<'a> {
     asked: Asked<'a>,
-    op: &'a Op,
+    verifier: &'a Verifier,
     rule: &'a settings::Bearer,
     scheme: Scheme,
     token: &'a str,
@@ -120,7 +119,7 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn weigh(&self, verdict: Verdict) -> Result<Permit, Denial> {
-        let refused = |case| refusal(case, self.scheme, self.op, self.rule);
+        let refused = |case| refusal(case, self.scheme, self.verifier, self.rule);
         let facts = match verdict {
             Verdict::Active(facts) if !facts.life.is_dead() => facts,
             _ => return Err(refused(Case::Invalid)),
@@ -130,7 +129,7 @@ impl Bench<'_> {
         if self.scheme == Scheme::Bearer && facts.confirmation.is_empty() {
             return match self.rule.binding {
                 Binding::Any => Ok(Permit { facts: Some(facts), nonce: None }),
-                Binding::Required => Err(refusal(Case::Unbound, Scheme::Dpop, self.op, self.rule)),
+                Binding::Required => Err(refusal(Case::Unbound, Scheme::Dpop, self.verifier, self.rule)),
             };
         }
         let nonce = self.proven(&facts)?;
@@ -150,13 +149,13 @@ impl Bench<'_> {
             path: self.asked.uri.path(),
             certificate,
         };
-        let unproven = match self.op.proves(facts, &shown) {
+        let unproven = match self.verifier.proves(facts, &shown) {
             Ok(nonce) => return Ok(nonce),
             Err(unproven) => unproven,
         };
         let bound = facts.confirmation.jkt.is_some();
         let scheme = if bound { Scheme::Dpop } else { self.scheme };
-        let refused = |case| Err(refusal(case, scheme, self.op, self.rule));
+        let refused = |case| Err(refusal(case, scheme, self.verifier, self.rule));
         match unproven {
             Unproven::Token(_) => refused(Case::Invalid),
             Unproven::Proof(says) => refused(Case::Proof(says)),

@@ -8,10 +8,11 @@ mod public;
 
 pub(super) use challenge::Challenge;
 
-use crate::op::{Dead, Facts, Op};
+use crate::op::{Dead, Facts};
 use crate::proxy::denial::Denial;
 use crate::proxy::front::Scope;
 use crate::proxy::settings;
+use crate::proxy::verifier::Verifier;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 use std::sync::Arc;
@@ -42,8 +43,8 @@ pub(super) trait Policy: Sync {
 /// What a policy may look at. The query is here to be refused, never to decide by.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    /// `None`: an edge without a provider; `faults` has refused policies that need one.
-    pub op: Option<&'a Op>,
+    /// `None`: an edge without an issuer; `faults` has refused policies that need one.
+    pub verifier: Option<&'a Verifier>,
     pub rule: &'a settings::Policy,
     pub method: &'a Method,
     /// As the client wrote it: host, and port if it is not 443.
