@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod clock;
 pub mod encode;
 pub mod fetch;
+pub mod near;
 pub mod otp;
 pub mod random;
 pub mod scalar;

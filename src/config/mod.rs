@@ -22,7 +22,7 @@ pub use process::{Demo, Process};
 pub use schema::{reference_md, schema_json};
 
 use crate::proxy::Upstream;
-use crate::proxy::settings::{Hsts, Identity, Limits, Route};
+use crate::proxy::settings::{ForwardAuth, Hsts, Identity, Limits, Route};
 use crate::{base, op, proxy, store};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,9 @@ pub struct Config {
     /// `localhost` and for hosts that are addresses.
     #[serde(default)]
     pub hsts: Hsts,
+    /// Paths at which another proxy asks whether a request may pass.
+    #[serde(default)]
+    pub forward_auth: Vec<ForwardAuth>,
     /// Where everything that must outlive a request is kept.
     #[serde(default)]
     pub store: store::Settings,
@@ -88,7 +91,8 @@ impl Config {
         let issuer = self.op.iter().filter_map(|op| op.issuer.split_once("://").map(|(_, rest)| rest));
         let routes = self.routes.iter().flat_map(|route| route.hosts.iter().map(String::as_str));
         let mtls = self.op.iter().filter_map(|op| op.mtls.as_ref().map(op::settings::Mtls::host));
-        let all = issuer.chain(mtls).chain(routes).chain(self.hosts.iter().map(String::as_str));
+        let asked = self.forward_auth.iter().flat_map(|asked| asked.hosts.iter().map(String::as_str));
+        let all = issuer.chain(mtls).chain(routes).chain(asked).chain(self.hosts.iter().map(String::as_str));
         let mut hosts: Vec<String> =
             all.map(|written| semantic::host(written).trim_matches(['[', ']']).to_owned()).collect();
         hosts.sort();
@@ -116,6 +120,7 @@ impl Config {
             identity: self.identity.clone(),
             limits: self.limits,
             hsts: self.hsts,
+            forward_auth: self.forward_auth.clone(),
         }
     }
 }

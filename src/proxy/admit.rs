@@ -6,7 +6,9 @@ use super::authority::Authority;
 use super::context::{Context, OP};
 use super::cors::Cors;
 use super::denial::Denial;
+use super::forward_auth;
 use super::front::{Exchange, Scope};
+use super::identity::key_set;
 use super::intercept::{self, declared_length};
 use super::policy::{self, Asked, Permit};
 use super::route::{Route, Target};
@@ -48,6 +50,16 @@ pub(super) async fn admit(
     }
     context.hsts = state.hsts_for(&authority);
     let authority = context.authority.insert(authority);
+    if let Some(gate) = state.gate(authority, &path) {
+        context.line.route = Some("forward-auth".into());
+        return forward_auth::answer(shared, gate, session, context).await.map(Step::Answer);
+    }
+    if state.is_key_set(authority, &path) {
+        context.line.verdict = OP;
+        context.line.route = Some("edge-keys".into());
+        let head = session.req_header();
+        return key_set(&shared.own.keys, &state.plan, &head.method, &head.headers).map(Step::Answer);
+    }
     if let Some(denial) = shadow(&state, authority, &path, checked) {
         return Err(denial);
     }
@@ -105,6 +117,10 @@ async fn pass(
         Target::Nowhere => Err(Denial::NoRoute),
         Target::Upstream(_) => {
             let short = session.is_body_empty() || declared.is_some_and(|length| length <= 64 << 10);
+            if let Some((mint, facts)) = route.mint.as_ref().zip(facts.as_ref()) {
+                let value = mint.value(&shared.own, &shared.kit, facts).await?;
+                context.token = Some((mint.header().clone(), value));
+            }
             if context.upgrade || !short {
                 outlive(shared, context)?;
             }
@@ -129,6 +145,7 @@ async fn permit(route: &Route, session: &mut Session, context: &Context) -> Resu
         authority: context.authority.as_ref().map_or("", Authority::as_str),
         uri: &head.uri,
         headers: &head.headers,
+        direct: true,
     };
     policy::judge(route.policy, asked).await
 }

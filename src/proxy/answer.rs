@@ -86,7 +86,7 @@ pub(super) async fn refuse(session: &mut Session, context: &mut Context, denial:
     write(session, context, response).await
 }
 
-fn render(denial: &Denial, headers: &HeaderMap, request_id: &str) -> Response<Bytes> {
+pub(super) fn render(denial: &Denial, headers: &HeaderMap, request_id: &str) -> Response<Bytes> {
     let (word, says, status) = (denial.word(), denial.says(), denial.status());
     let page = wants_page(headers);
     let body = if page { html(status, says, request_id) } else { json(word, says, request_id) };

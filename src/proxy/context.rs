@@ -13,7 +13,7 @@ use crate::base::encode::base64url;
 use crate::base::secret::hmac_sha256;
 use crate::observe::access_log::Line;
 use crate::op::Life;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,6 +38,8 @@ pub struct Context {
     pub(super) authority: Option<Authority>,
     pub(super) route: Option<Arc<Route>>,
     pub(super) permit: Option<Permit>,
+    /// The signed token that goes upstream, in its header.
+    pub(super) token: Option<(HeaderName, HeaderValue)>,
     /// Why it ended early.
     pub(super) denial: Option<Denial>,
     pub(super) hsts: Option<HeaderValue>,
@@ -89,6 +91,7 @@ impl Context {
             authority: None,
             route: None,
             permit: None,
+            token: None,
             denial: None,
             hsts: None,
             upgrade: false,

@@ -72,6 +72,18 @@ pub(super) fn explain(state: &State, method: &str, url: &str) -> Explanation {
     if !state.routes.knows(&authority) {
         return Explanation::ends(host, path, 421, "no route names this host, and it is not the issuer's");
     }
+    if state.gate(&authority, path).is_some() {
+        return Explanation {
+            status: None,
+            ..Explanation::ends(host, path, 0, "another proxy asks here whether a request may pass")
+        };
+    }
+    if state.is_key_set(&authority, path) {
+        return Explanation {
+            status: None,
+            ..Explanation::ends(host, path, 0, "the edge's own key set is here")
+        };
+    }
     if let Some(denial) = super::shadow(state, &authority, path, checked) {
         return Explanation::ends(host, path, denial.status().as_u16(), denial.says());
     }

@@ -2,6 +2,7 @@
 //! ours, from the [`Permit`]. It runs after pingora has removed what `Connection` names, so that nobody can make it
 //! remove ours. RFC 9110 §7.6.1, RFC 9113 §8.2.3, RFC 7239.
 
+use super::identity::{Caller, Told};
 use super::policy::Permit;
 use super::settings::Identity;
 use crate::op::DPOP;
@@ -45,6 +46,19 @@ impl Names {
         })
     }
 
+    /// The same, with more names that no caller may send.
+    pub fn reserving<'a>(mut self, more: impl Iterator<Item = &'a str>) -> Names {
+        self.reserved.extend(more.map(|name| folded(&name.to_ascii_lowercase()).into_owned()));
+        self.reserved.sort_unstable();
+        self.reserved.dedup();
+        self
+    }
+
+    /// The names of what [`Names::inject`] sets.
+    pub fn fixed(&self) -> impl Iterator<Item = &HeaderName> {
+        [&self.subject, &self.client, &self.scope, &self.username].into_iter().flatten()
+    }
+
     /// Removes whatever a caller could have forged.
     fn strip(&self, headers: &mut RequestHeader) {
         let gone: Vec<HeaderName> =
@@ -63,7 +77,15 @@ impl Names {
     }
 
     fn inject(&self, headers: &mut RequestHeader, permit: &Permit) -> pingora::Result<()> {
-        let Some(facts) = permit.facts() else { return Ok(()) };
+        for (name, value) in self.said(permit) {
+            headers.insert_header(name, value)?;
+        }
+        Ok(())
+    }
+
+    /// The fixed headers about a caller.
+    pub fn said(&self, permit: &Permit) -> Vec<(HeaderName, String)> {
+        let Some(facts) = permit.facts() else { return Vec::new() };
         let scope = facts.scope.join(" ");
         // RFC 9700 §4.15: a client that acts for itself must not be taken for a person.
         let subject = facts.account.as_ref().map(|_| facts.subject.as_str());
@@ -73,12 +95,7 @@ impl Names {
             (&self.scope, Some(scope.as_str())),
             (&self.username, facts.username.as_deref()),
         ];
-        for (name, value) in told {
-            if let (Some(name), Some(value)) = (name, value) {
-                headers.insert_header(name.clone(), visible(value))?;
-            }
-        }
-        Ok(())
+        told.into_iter().filter_map(|(name, value)| Some((name.clone()?, visible(value?)))).collect()
     }
 }
 
@@ -133,7 +150,7 @@ fn folded(name: &str) -> Cow<'_, str> {
 }
 
 /// A header value whatever the text: what is not visible ASCII is percent-encoded, the percent sign too.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
     const HIDDEN: &AsciiSet = &CONTROLS.add(b'%');
     utf8_percent_encode(text, HIDDEN).to_string()
@@ -152,6 +169,10 @@ pub(super) struct Forwarded<'a> {
     pub cookies: &'a [&'a str],
     pub route_headers: &'a [(HeaderName, HeaderValue)],
     pub pass_credentials: bool,
+    /// Headers by template.
+    pub templates: &'a [Told],
+    /// The token that says who calls, in its header.
+    pub token: Option<&'a (HeaderName, HeaderValue)>,
     /// The client takes trailers and the upstream speaks HTTP/2: gRPC.
     pub trailers: bool,
 }
@@ -168,6 +189,15 @@ pub(super) fn forward(request: &mut RequestHeader, told: &Forwarded<'_>) -> ping
         request.insert_header(name.clone(), value.clone())?;
     }
     told.names.inject(request, told.permit)?;
+    let caller = Caller { permit: told.permit, request_id: told.request_id, address: told.client };
+    for (name, template) in told.templates {
+        if let Some(value) = template.render(&caller) {
+            request.insert_header(name.clone(), value)?;
+        }
+    }
+    if let Some((name, value)) = told.token {
+        request.insert_header(name.clone(), value.clone())?;
+    }
     let chain = match &told.chain {
         Some(chain) => chain.clone(),
         None => told.client.to_string(),

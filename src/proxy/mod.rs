@@ -9,9 +9,11 @@ mod cors;
 mod deadline;
 mod denial;
 mod explain;
+mod forward_auth;
 pub mod front;
 mod head;
 mod header;
+mod identity;
 mod intercept;
 mod limit;
 mod path;
@@ -83,6 +85,7 @@ struct Shared {
     kit: Arc<Kit>,
     deadlines: Deadlines,
     reloaded: Notify,
+    own: identity::Own,
 }
 
 impl Edge {
@@ -97,6 +100,7 @@ impl Edge {
             kit: Arc::new(kit),
             deadlines: Deadlines::default(),
             reloaded: Notify::new(),
+            own: identity::Own::default(),
         })))
     }
 
@@ -112,6 +116,15 @@ impl Edge {
         Ok(())
     }
 
+    /// Makes the keys that these settings sign with, so that requests need not wait for them. Before [`Edge::reload`], and
+    /// before the first request.
+    ///
+    /// # Errors
+    /// The store or the at-rest key does not give them: a sentence for the operator.
+    pub async fn make_keys(&self, settings: &Settings) -> Result<(), String> {
+        self.0.own.keys.tend(&self.0.kit, &identity::Plan::of(settings)).await
+    }
+
     /// What `check` asks: the settings compiled, files and all, and thrown away.
     ///
     /// # Errors
@@ -125,7 +138,7 @@ impl Edge {
         explain::explain(&self.0.state.load(), method, url)
     }
 
-    /// The upkeep: ends streams whose token has expired, resolves upstream names. Runs until it is dropped; nothing
+    /// The upkeep: ends streams whose token has expired, resolves upstream names, rotates the edge's keys. Runs until it is dropped; nothing
     /// else does these things.
     pub async fn keep(&self) {
         loop {
@@ -133,6 +146,10 @@ impl Edge {
             for pool in state.pools.values() {
                 pool.resolve().await;
             }
+            if let Err(fault) = self.0.own.keys.tend(&self.0.kit, &state.plan).await {
+                tracing::error!(%fault, "the upkeep of the edge's keys failed");
+            }
+            self.0.own.issued.tidy(self.0.kit.clock.now());
             drop(state);
             for _ in 0..RESOLVE_EVERY {
                 self.0.deadlines.pass(self.0.kit.clock.now()).await;

@@ -166,6 +166,8 @@ impl ProxyHttp for Edge {
                 cookies: COOKIES,
                 route_headers: &route.headers,
                 pass_credentials: route.pass_credentials,
+                templates: &route.told,
+                token: context.token.as_ref(),
                 trailers,
             },
         )?;

@@ -4,6 +4,7 @@
 use super::authority::{Authority, Pattern};
 use super::cors::Cors;
 use super::denial::Denial;
+use super::identity::{self, Mint, Told};
 use super::limit::Limiter;
 use super::path::{Checked, fold, under};
 use super::policy;
@@ -35,6 +36,9 @@ pub(super) struct Route {
     pub pass_credentials: bool,
     pub websocket: bool,
     pub limiter: Limiter,
+    pub told: Vec<Told>,
+    /// What signs a token about who calls.
+    pub mint: Option<Mint>,
 }
 
 /// Where a request that may pass goes.
@@ -46,7 +50,13 @@ pub(super) enum Target {
 }
 
 impl Route {
-    pub fn new(written: &settings::Route, target: Target) -> Result<Route, String> {
+    /// `issuer`: what signs tokens about who calls says so.
+    pub fn new(
+        written: &settings::Route,
+        target: Target,
+        identity: &settings::Identity,
+        issuer: &str,
+    ) -> Result<Route, String> {
         let hosts: Vec<Pattern> =
             written.hosts.iter().map(|host| Pattern::parse(host)).collect::<Result<_, _>>()?;
         let methods: Vec<Method> = written
@@ -61,6 +71,11 @@ impl Route {
                 value.parse().map_err(|_| format!("the value of `{name}` is no header value"))?;
             headers.push((name, value));
         }
+        if let Some(file) = &written.authorization_file {
+            headers.push((http::header::AUTHORIZATION, authorization(file)?));
+        }
+        let mint = written.identity_token.as_ref();
+        let mint = mint.map(|token| Mint::new(token, issuer, &name(written))).transpose()?;
         Ok(Route {
             name: name(written).into(),
             hosts,
@@ -79,6 +94,8 @@ impl Route {
             pass_credentials: written.pass_credentials,
             websocket: written.websocket,
             limiter: Limiter::new(&written.rates, written.in_flight),
+            told: identity::told(identity, written)?,
+            mint,
         })
     }
 
@@ -88,7 +105,7 @@ impl Route {
     }
 
     /// How well its hosts match: named exactly 2, by wildcard 1, not named 0.
-    fn serves(&self, authority: &Authority) -> Option<u8> {
+    pub fn serves(&self, authority: &Authority) -> Option<u8> {
         if self.hosts.is_empty() {
             return Some(0);
         }
@@ -101,6 +118,18 @@ impl Route {
             // RFC 9110 §9.3.2: HEAD is GET without the body.
             || (*method == Method::HEAD && self.methods.contains(&Method::GET))
     }
+}
+
+/// The text of a file, as a header that is never logged.
+fn authorization(file: &std::path::Path) -> Result<HeaderValue, String> {
+    let shown = file.display();
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("authorization_file: {shown}: {error}"))?;
+    let value = HeaderValue::from_str(text.trim()).ok().filter(|value| !value.is_empty());
+    let mut value =
+        value.ok_or_else(|| format!("authorization_file: {shown} does not hold one line of text"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// What logs and metrics call a route.
@@ -138,6 +167,12 @@ impl Routes {
 
     pub fn knows(&self, authority: &Authority) -> bool {
         self.hosts.iter().any(|pattern| pattern.matches(authority).is_some())
+    }
+
+    /// Whether a route for `authority` signs tokens.
+    pub fn signs_for(&self, authority: &Authority) -> bool {
+        let mut routes = self.by_prefix.values().flatten();
+        routes.any(|route| route.mint.is_some() && route.serves(authority).is_some())
     }
 
     pub fn find(

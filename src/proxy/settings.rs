@@ -2,8 +2,12 @@
 //! (conf/REFERENCE.md). What one value alone cannot show to be wrong is found by [`Settings::faults`].
 
 mod faults;
+mod forward_auth;
+mod identity;
 mod policy;
 
+pub use forward_auth::{Dialect, ForwardAuth};
+pub use identity::{Identity, IdentityKeys, IdentityToken};
 pub use policy::{Bearer, Binding, Policy};
 
 use crate::base::scalar::{Size, Span};
@@ -37,6 +41,8 @@ pub struct Settings {
     /// How long browsers remember to use https only (Strict-Transport-Security); 0 = not sent. Never sent for
     /// `localhost` and for hosts that are addresses.
     pub hsts: Hsts,
+    /// Paths at which another proxy asks whether a request may pass.
+    pub forward_auth: Vec<ForwardAuth>,
 }
 
 /// The `max-age` of Strict-Transport-Security.
@@ -109,6 +115,16 @@ pub struct Route {
     /// Requests under way at once; one more gets 503.
     #[serde(default)]
     pub in_flight: Option<NonZeroU32>,
+    /// More headers by template, as `identity.headers`, for this route; a name that stands there too is this one's, and
+    /// an empty template leaves it out.
+    #[serde(default)]
+    pub identity_headers: BTreeMap<String, String>,
+    /// A token of the edge's own that tells the upstream who calls.
+    #[serde(default)]
+    pub identity_token: Option<IdentityToken>,
+    /// A file whose text is the upstream's `Authorization`, such as `Basic dXNlcjpwYXNz`. Read again at every reload.
+    #[serde(default)]
+    pub authorization_file: Option<PathBuf>,
 }
 
 fn yes() -> bool {
@@ -221,43 +237,6 @@ pub enum Per {
     Client,
     /// All requests of the route.
     Route,
-}
-
-/// The names of the headers that carry who calls. What a caller sends under these names, in any spelling, never
-/// reaches an upstream, not even from a trusted proxy. An empty name = not sent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Identity {
-    /// The token's `sub`, if it is a person's: a client that acts for itself has none here.
-    pub subject: String,
-    /// The token's `client_id`.
-    pub client: String,
-    /// The token's scopes, separated by spaces.
-    pub scope: String,
-    /// What the person types to sign in; absent if a client acts for itself.
-    pub username: String,
-}
-
-impl Default for Identity {
-    fn default() -> Identity {
-        Identity {
-            subject: "X-Auth-Subject".into(),
-            client: "X-Auth-Client".into(),
-            scope: "X-Auth-Scope".into(),
-            username: "X-Auth-Username".into(),
-        }
-    }
-}
-
-impl Identity {
-    pub(super) fn names(&self) -> [(&'static str, &str); 4] {
-        [
-            ("subject", &self.subject),
-            ("client", &self.client),
-            ("scope", &self.scope),
-            ("username", &self.username),
-        ]
-    }
 }
 
 /// Caps that hold for every request.

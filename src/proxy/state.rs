@@ -2,7 +2,9 @@
 //! takes over the upstreams that did not change.
 
 use super::authority::{Authority, Pattern};
+use super::forward_auth::Gate;
 use super::header::Names;
+use super::identity::{self, JWKS_PATH, Plan};
 use super::limit::Places;
 use super::respond::Page;
 use super::route::{Route, Routes, Target};
@@ -34,6 +36,9 @@ pub(super) struct State {
     pub limits: Limits,
     pub hsts: Option<HeaderValue>,
     pub places: Places,
+    /// What the edge signs with.
+    pub plan: Plan,
+    pub gates: Vec<Gate>,
 }
 
 impl State {
@@ -41,6 +46,7 @@ impl State {
     pub fn new(settings: &Settings, op: Option<Op>, before: Option<&State>) -> Result<State, Vec<Fault>> {
         let mut faults = settings.faults(op.as_ref().map(Op::settings));
         let pools = pools(settings, before, &mut faults);
+        let issuer = identity_issuer(settings, op.as_ref());
         let mut routes = Vec::with_capacity(settings.routes.len());
         for (nth, written) in settings.routes.iter().enumerate() {
             let target = match target(written, &pools) {
@@ -50,12 +56,17 @@ impl State {
                     continue;
                 }
             };
-            match Route::new(written, target) {
+            match Route::new(written, target, &settings.identity, &issuer) {
                 Ok(route) => routes.push(route),
                 Err(says) => faults.push((format!("routes[{nth}]"), says)),
             }
         }
+        let mut gates = Vec::with_capacity(settings.forward_auth.len());
+        for (nth, written) in settings.forward_auth.iter().enumerate() {
+            gates.extend(keep(Gate::new(written), &format!("forward_auth[{nth}]"), &mut faults));
+        }
         let names = keep(Names::new(&settings.identity), "identity", &mut faults);
+        let names = names.map(|names| names.reserving(identity::names(&settings.identity, &settings.routes)));
         let issuer = op.as_ref().and_then(|op| keep(authority(op), "op.issuer", &mut faults));
         let mtls = op.as_ref().and_then(|op| keep(mtls(op).transpose(), "op.mtls.origin", &mut faults)?);
         let mut hosts = vec![];
@@ -73,6 +84,7 @@ impl State {
         };
         // The issuer's own authority, with its port: no other port of that host is ours to answer for.
         hosts.extend(issuer.iter().chain(&mtls).map(Pattern::only));
+        hosts.extend(gates.iter().flat_map(|gate| gate.hosts.iter().cloned()));
         let places = match before {
             Some(before) => before.places.limited(settings.limits.in_flight),
             None => Places::new(settings.limits.in_flight),
@@ -89,6 +101,8 @@ impl State {
             limits: settings.limits,
             hsts: hsts(settings),
             places,
+            plan: Plan::of(settings),
+            gates,
         })
     }
 
@@ -104,10 +118,32 @@ impl State {
         self.op.as_ref().filter(|_| self.issuer.as_ref() == Some(authority))
     }
 
+    /// Whether the edge's key set is at `path` of `authority`: on the issuer's host, or, without one, wherever a route
+    /// signs.
+    pub fn is_key_set(&self, authority: &Authority, path: &str) -> bool {
+        path == JWKS_PATH
+            && self.plan.signs()
+            && match &self.issuer {
+                Some(issuer) => issuer == authority,
+                None => self.routes.signs_for(authority),
+            }
+    }
+
+    /// The endpoint at which another proxy asks, if this is one.
+    pub fn gate(&self, authority: &Authority, path: &str) -> Option<&Gate> {
+        self.gates.iter().find(|gate| gate.is_at(authority, path))
+    }
+
     /// Strict-Transport-Security for a host that is a name. RFC 6797 §8.1.1: never for addresses.
     pub fn hsts_for(&self, authority: &Authority) -> Option<HeaderValue> {
         self.hsts.clone().filter(|_| !authority.is_bare())
     }
+}
+
+/// The `iss` of identity tokens. `faults` has refused tokens without one.
+fn identity_issuer(settings: &Settings, op: Option<&Op>) -> String {
+    let derived = || op.map(|op| format!("{}/.well-known/oidcop-edge", op.origin()));
+    settings.identity.issuer.clone().or_else(derived).unwrap_or_default()
 }
 
 fn keep<T>(result: Result<T, String>, path: &str, faults: &mut Vec<Fault>) -> Option<T> {

@@ -216,6 +216,8 @@ fn start(
     let edge_kit = edge_kit(kit, access_log.clone(), metrics.clone());
     let edge = proxy::Edge::new(&config.edge(whoami), op.clone(), edge_kit)
         .map_err(|found| edge_faults(loaded, found))?;
+    let keys = kit.handle().block_on(edge.make_keys(&config.edge(whoami)));
+    keys.map_err(|says| Fault::Said(format!("identity: {says}")))?;
     let door = proxy::front::Door::new(front, kit.clock().now()).map_err(|found| {
         let faults = found.into_iter().map(|fault| loaded.fault("front.tls.certificates", fault.to_string()));
         Faults::new(faults.collect())

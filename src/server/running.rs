@@ -355,6 +355,7 @@ impl Running {
             ))
         };
         Edge::check(&settings, op.clone()).map_err(faults)?;
+        self.edge.make_keys(&settings).await.map_err(Unchanged::Said)?;
         // The last step that may fail on its own comes first; what follows has been tried just now.
         self.door.reload(&new.front, self.clock.now()).map_err(|found| {
             faults(

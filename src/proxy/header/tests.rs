@@ -47,6 +47,8 @@ fn forwarded(request: &mut RequestHeader, names: &Names, permit: &Permit, pass: 
         cookies: COOKIES,
         route_headers: &[(HeaderName::from_static("x-tenant"), HeaderValue::from_static("t1"))],
         pass_credentials: pass,
+        templates: &[],
+        token: None,
         trailers: false,
     };
     forward(request, &told).unwrap();
@@ -211,6 +213,8 @@ fn a_trusted_chain_is_continued_and_grpc_gets_its_trailers() {
         cookies: COOKIES,
         route_headers: &[],
         pass_credentials: false,
+        templates: &[],
+        token: None,
         trailers: true,
     };
     forward(&mut asked, &told).unwrap();

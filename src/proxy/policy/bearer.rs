@@ -139,7 +139,10 @@ impl Bench<'_> {
     /// Whether the token is its sender's. Last, since the proof counts once.
     fn proven(&self, facts: &Facts) -> Result<Option<String>, Denial> {
         let exchange = Exchange::current();
-        let certificate = exchange.as_ref().and_then(|exchange| exchange.client_certificate.as_deref());
+        let certificate = exchange
+            .as_ref()
+            .filter(|_| self.asked.direct)
+            .and_then(|exchange| exchange.client_certificate.as_deref());
         let shown = Shown {
             token: self.token,
             scheme: self.scheme,

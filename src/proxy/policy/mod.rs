@@ -51,6 +51,8 @@ pub(super) struct Asked<'a> {
     pub authority: &'a str,
     pub uri: &'a Uri,
     pub headers: &'a HeaderMap,
+    /// The connection is the caller's own: its client certificate speaks for the caller.
+    pub direct: bool,
 }
 
 pub(super) enum Judged<'a> {

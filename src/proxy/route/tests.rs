@@ -5,7 +5,10 @@ use crate::proxy::path;
 
 fn routes(json: &str) -> Routes {
     let written: Vec<settings::Route> = serde_json::from_str(json).unwrap();
-    let compiled = written.iter().map(|route| Route::new(route, Target::Nowhere).unwrap()).collect();
+    let compiled = written
+        .iter()
+        .map(|route| Route::new(route, Target::Nowhere, &Default::default(), "").unwrap())
+        .collect();
     Routes::new(compiled, vec![Pattern::parse("a.example").unwrap()])
 }
 

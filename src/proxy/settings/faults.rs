@@ -1,5 +1,7 @@
 //! What one value alone cannot show to be wrong, all of it at once, each with the path of its value.
 
+mod identity;
+
 use super::{Bearer, Cors, Policy, Rate, Respond, Route, Settings};
 use crate::base::uri;
 use crate::op;
@@ -12,13 +14,13 @@ use rustls_pki_types::ServerName;
 use std::collections::HashMap;
 
 /// Where faults gather.
-struct Found {
-    faults: Vec<Fault>,
-    at: String,
+pub(super) struct Found {
+    pub(super) faults: Vec<Fault>,
+    pub(super) at: String,
 }
 
 impl Found {
-    fn say(&mut self, below: &str, says: impl Into<String>) {
+    pub(super) fn say(&mut self, below: &str, says: impl Into<String>) {
         let dot = if self.at.is_empty() || below.is_empty() || below.starts_with('[') { "" } else { "." };
         self.faults.push((format!("{}{dot}{below}", self.at), says.into()));
     }
@@ -48,11 +50,8 @@ impl Settings {
         for (nth, host) in self.hosts.iter().enumerate() {
             host_fault(host, &format!("hosts[{nth}]"), &mut found);
         }
-        for (field, name) in self.identity.names() {
-            if !name.is_empty() && name.parse::<HeaderName>().is_err() {
-                found.say(&format!("identity.{field}"), format!("`{name}` is no header name"));
-            }
-        }
+        self.identity_faults(op, &mut found);
+        self.forward_auth_faults(op, &mut found);
         if self.limits.head.0 > 64 << 10 {
             found.say("limits.head", "heads beyond 64KiB are never read: at most 64KiB");
         }
@@ -251,7 +250,7 @@ impl Upstream {
     }
 }
 
-fn host_fault(host: &str, at: &str, found: &mut Found) {
+pub(super) fn host_fault(host: &str, at: &str, found: &mut Found) {
     if let Err(says) = Pattern::parse(host) {
         found.say(at, format!("`{host}`: {says}"));
     }

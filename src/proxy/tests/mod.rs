@@ -5,6 +5,8 @@
 mod bearer;
 mod bound;
 mod forward;
+mod forward_auth;
+mod identity;
 mod mtls;
 mod own;
 mod upstream;
