@@ -19,6 +19,7 @@ mod command_line;
 mod configs;
 mod crowd;
 mod flows;
+mod forward_auth;
 mod forwarding;
 mod import;
 mod logout;
