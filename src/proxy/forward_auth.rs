@@ -156,7 +156,7 @@ async fn pass(
     let asked = session.req_header();
     let original = gate.original(&asked.method, &asked.uri, &asked.headers)?;
     let path = original.uri.path();
-    context.line.host.clone_from(&original.host);
+    context.line.host = original.host.chars().take(256).collect();
     context.line.method = original.method.as_str().to_owned();
     context.line.path = path.chars().take(512).collect();
     if matches!(original.method, Method::TRACE | Method::CONNECT) {

@@ -125,6 +125,20 @@ impl Edge {
         self.0.own.keys.tend(&self.0.kit, &identity::Plan::of(settings)).await
     }
 
+    /// The edge's own keys, for `key list`.
+    pub fn list_keys(&self) -> Vec<serde_json::Value> {
+        self.0.own.keys.list(&self.0.state.load().plan)
+    }
+
+    /// `key revoke KID`: a key of the edge's is compromised. It is forgotten, and what it signed is sent no more. False: it is
+    /// none of the edge's.
+    ///
+    /// # Errors
+    /// The store does not take the change: a sentence for the operator.
+    pub async fn revoke_key(&self, kid: &str) -> Result<bool, String> {
+        self.0.own.keys.revoke(&self.0.kit, kid).await
+    }
+
     /// What `check` asks: the settings compiled, files and all, and thrown away.
     ///
     /// # Errors

@@ -112,13 +112,20 @@ fn at_rest_key(config: &Config, random: &Random) -> Result<AtRestKey, Fault> {
     let file = config.op.as_ref().and_then(|op| op.at_rest_key_file.as_deref());
     match file {
         Some(path) => key_file(path, random),
-        None if config.op.is_none() || config.store == store::Settings::Memory => {
-            Ok(AtRestKey::new(random.bytes()?))
-        }
+        None if forgets(config) => Ok(AtRestKey::new(random.bytes()?)),
+        None if config.op.is_none() => Err(Fault::Said(format!(
+            "no at-rest key for the keys of identity tokens: set {AT_REST_VARIABLE} to 32 bytes as base64url or hexadecimal"
+        ))),
         None => Err(Fault::Said(format!(
             "no at-rest key: name a file in `op.at_rest_key_file` (it is made on first start) or set {AT_REST_VARIABLE}"
         ))),
     }
+}
+
+/// Nothing is kept that would have to be unsealed by the next process.
+fn forgets(config: &Config) -> bool {
+    let signs = config.routes.iter().any(|route| route.identity_token.is_some());
+    config.store == store::Settings::Memory || (config.op.is_none() && !signs)
 }
 
 fn key_file(path: &Path, random: &Random) -> Result<AtRestKey, Fault> {

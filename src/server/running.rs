@@ -279,6 +279,24 @@ impl Running {
                     serde_json::to_value(explanation).map_err(|error| Refusal::new(error.to_string()));
                 Obeyed { name, audited: None, outcome }
             }
+            "key-list" => {
+                let mut obeyed = self.administered(command).await;
+                let rows = self.edge.list_keys();
+                match &mut obeyed.outcome {
+                    Ok(Value::Array(all)) => all.extend(rows),
+                    Err(_) if self.op.is_none() => obeyed.outcome = Ok(Value::Array(rows)),
+                    _ => {}
+                }
+                obeyed
+            }
+            "key-revoke" => match self.edge.revoke_key(&text("kid")).await {
+                Ok(false) => self.administered(command).await,
+                done => Obeyed {
+                    name: "key revoke".into(),
+                    audited: Some([("object".to_owned(), Value::from(text("kid")))].into_iter().collect()),
+                    outcome: done.map(|_| Value::Array(self.edge.list_keys())).map_err(Refusal::new),
+                },
+            },
             _ => self.administered(command).await,
         }
     }

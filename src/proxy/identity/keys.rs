@@ -3,7 +3,8 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::encode::{base64url, from_base64url};
-use crate::jose::{KeyRing, OwnKey, Purpose, RingKey, RotationPolicy, State, Step, rotation};
+use crate::jose::{KeyRing, Note, OwnKey, Purpose, RingKey, RotationPolicy, State, Step, rotation};
+use crate::observe::stamp;
 use crate::proxy::Kit;
 use crate::proxy::denial::Denial;
 use crate::proxy::settings::Settings;
@@ -15,6 +16,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +84,42 @@ impl Keys {
             return Ok(());
         }
         let now = kit.clock.now();
+        self.change(kit, |notes| Some(rotation::due(notes, &plan.wanted, &plan.policy, now))).await.map(drop)
+    }
+
+    /// The key is compromised: it is forgotten at once, and so is what it signed. False: no such key.
+    pub async fn revoke(&self, kit: &Kit, kid: &str) -> Result<bool, String> {
+        let known = self.ring().as_ref().is_some_and(|ring| ring.verify_key(kid).is_some());
+        Ok(known && self.change(kit, |notes| rotation::revoke(notes, kid)).await?)
+    }
+
+    /// What an operator is told of the keys; the form of the provider's `key list`.
+    pub fn list(&self, plan: &Plan) -> Vec<Value> {
+        let ring = self.ring();
+        let notes = ring.as_ref().map(|ring| ring.notes()).unwrap_or_default();
+        let row = |note: &Note| {
+            let next = rotation::outlook(note, &notes, &plan.policy);
+            json!({
+                "kid": note.kid,
+                "use": "edge",
+                "alg": note.purpose.name(),
+                "state": note.state,
+                "created": note.created.0,
+                "since": note.since.0,
+                "next": next.map(|(fate, at)| format!("{} {}", fate.name(), stamp(at).get(..10).unwrap_or("never"))),
+                "next_change": next.map(|(_, at)| at.0),
+            })
+        };
+        notes.iter().map(row).collect()
+    }
+
+    /// Takes the steps that `decide` names for the ring as it is stored. False: it had nothing to decide about.
+    async fn change(
+        &self,
+        kit: &Kit,
+        decide: impl Fn(&[Note]) -> Option<Vec<Step>> + Send,
+    ) -> Result<bool, String> {
+        let now = kit.clock.now();
         for _ in 0..ATTEMPTS {
             let stored =
                 record::get::<Ring>(&*kit.store, Ring::ID, now).await.map_err(|fault| fault.to_string())?;
@@ -89,16 +127,16 @@ impl Keys {
                 stored.map_or((Ring::default(), None), |it| (it.record, Some(it.version)));
             let keys = ring.open(kit)?;
             let notes: Vec<_> = keys.iter().map(RingKey::note).collect();
-            let steps = rotation::due(&notes, &plan.wanted, &plan.policy, now);
+            let Some(steps) = decide(&notes) else { return Ok(false) };
             if steps.is_empty() {
-                return self.install(keys, version.unwrap_or_default());
+                return self.install(keys, version.unwrap_or_default()).map(|()| true);
             }
             let keys = take(kit, keys, steps, now).await?;
             ring.keys = keys.iter().map(|key| seal(kit, key)).collect::<Result<_, _>>()?;
             let expect = version.map_or(Expect::Absent, Expect::Version);
             let change = put(&ring, expect).map_err(|fault| fault.to_string())?;
             match kit.store.commit(vec![change], Durability::Durable, now).await {
-                Ok(version) => return self.install(keys, version),
+                Ok(version) => return self.install(keys, version).map(|()| true),
                 Err(fault) if fault.is_conflict() => {}
                 Err(fault) => return Err(fault.to_string()),
             }

@@ -153,6 +153,22 @@ async fn what_is_known_otherwise_is_signed_otherwise() {
 }
 
 #[tokio::test]
+async fn a_revoked_key_signs_no_more_and_its_tokens_are_sent_no_more() {
+    let world = World::new().await;
+    let facts = Arc::new(facts());
+    let first = world.value(&facts).await;
+    let ring = world.own.keys.ring().clone().unwrap();
+    let kid = ring.signer(Algorithm::ES256).unwrap().kid().to_owned();
+    assert_eq!(world.own.keys.list(&world.plan)[0]["kid"], kid);
+    assert!(!world.own.keys.revoke(&world.kit, "nobody's").await.unwrap());
+    assert!(world.own.keys.revoke(&world.kit, &kid).await.unwrap());
+    let second = world.value(&facts).await;
+    assert_ne!(second, first);
+    world.claims(&second);
+    assert!(world.own.keys.ring().as_ref().unwrap().verify_key(&kid).is_none());
+}
+
+#[tokio::test]
 async fn keys_outlive_the_process_and_are_published_before_they_sign() {
     let world = World::new().await;
     let kids = |own: &Own| {
