@@ -120,6 +120,16 @@ async fn a_certificate_counts_on_the_connection_it_was_shown_on_and_nowhere_else
     }
     let bound = ask(&house, house.mtls, Some(&own), MTLS, ("GET /bound/x", &lines, "")).await;
     assert_eq!(bound.status, 200, "a certificate binds as well as a key does");
+
+    // A proxy that asks shows its own certificate: it proves nothing of its client, even if it is the same.
+    let mut written = settings(house.upstream.address);
+    written["forward_auth"] =
+        json!([{ "path": "/auth", "trusted": ["127.0.0.1/32"], "original": "forwarded" }]);
+    house.edge.reload(&serde_json::from_value(written).unwrap(), Some(house.op.clone())).unwrap();
+    let host = format!("X-Forwarded-Host: {HOST}");
+    let asking = ["X-Forwarded-Method: GET", "X-Forwarded-Uri: /api/x", host.as_str(), bearer.as_str()];
+    let answer = ask(&house, house.mtls, Some(&own), MTLS, ("GET /auth", &asking, "")).await;
+    assert_eq!(answer.status, 401, "{}", answer.text);
 }
 
 /// RFC 8705 §5: the provider's pages are for browsers, which would be asked.
