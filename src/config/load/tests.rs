@@ -59,7 +59,7 @@ nonsense: true
             "conf/edge.yaml:13:10: server.drain: expected a map of keys, found \"30s\"",
             "conf/edge.yaml:14:17: server.log.level: unknown word `loud`: known here: error, warn, info, debug, trace",
             "conf/edge.yaml:15:10: store.embeded: unknown word `embeded`: did you mean `embedded`?",
-            "conf/edge.yaml:16:1: nonsense: unknown key `nonsense`: known here: front, op, routes, upstreams, hosts, trusted_proxies, identity, limits, hsts, store, fetch, server, demo",
+            "conf/edge.yaml:16:1: nonsense: unknown key `nonsense`: known here: front, op, routes, upstreams, hosts, trusted_proxies, identity, limits, hsts, forward_auth, store, fetch, server, demo",
         ]
     );
 }
