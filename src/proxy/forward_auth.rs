@@ -225,7 +225,7 @@ async fn told(
     let caller = Caller { permit, request_id: &context.request_id, address: context.client };
     let rendered =
         route.told.iter().filter_map(|(name, template)| Some((name.clone(), template.render(&caller)?)));
-    for (name, value) in names.said(permit).into_iter().chain(rendered) {
+    for (name, value) in names.said(permit).chain(rendered) {
         let value =
             HeaderValue::from_str(&value).map_err(|_| Denial::Bug("a value that no header can hold"))?;
         headers.insert(name, value);

@@ -84,18 +84,18 @@ impl Names {
     }
 
     /// The fixed headers about a caller.
-    pub fn said(&self, permit: &Permit) -> Vec<(HeaderName, String)> {
-        let Some(facts) = permit.facts() else { return Vec::new() };
-        let scope = facts.scope.join(" ");
-        // RFC 9700 §4.15: a client that acts for itself must not be taken for a person.
-        let subject = facts.account.as_ref().map(|_| facts.subject.as_str());
-        let told = [
-            (&self.subject, subject),
-            (&self.client, Some(facts.client_id.as_str())),
-            (&self.scope, Some(scope.as_str())),
-            (&self.username, facts.username.as_deref()),
-        ];
-        told.into_iter().filter_map(|(name, value)| Some((name.clone()?, visible(value?)))).collect()
+    pub fn said<'a>(&'a self, permit: &'a Permit) -> impl Iterator<Item = (HeaderName, String)> + 'a {
+        permit.facts().into_iter().flat_map(|facts| {
+            // RFC 9700 §4.15: a client that acts for itself must not be taken for a person.
+            let subject = facts.account.as_ref().map(|_| facts.subject.as_str());
+            let told = [
+                (&self.subject, subject.map(visible)),
+                (&self.client, Some(visible(&facts.client_id))),
+                (&self.scope, Some(visible(&facts.scope.join(" ")))),
+                (&self.username, facts.username.as_deref().map(visible)),
+            ];
+            told.into_iter().filter_map(|(name, value)| Some((name.clone()?, value?)))
+        })
     }
 }
 
